@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Everything the project needs from outside. scripts/setup installs the Debian packages.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing>=2.2)
+pkg_check_modules(libpmem2 REQUIRED IMPORTED_TARGET libpmem2)
+pkg_check_modules(blkid REQUIRED IMPORTED_TARGET blkid)
+find_package(fmt 9 REQUIRED)
+find_package(nlohmann_json 3.10 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
+if(WC_BUILD_TESTS)
+  find_package(GTest 1.12 REQUIRED)
+  if(WC_BUILD_BENCH)
+    find_package(benchmark REQUIRED)
+  endif()
+endif()
