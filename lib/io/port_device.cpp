@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The checks of the port contract and the error texts that the production ports share.
+#include "io/port_device.hpp"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <string>
+
+#include "writecache/units.hpp"
+
+namespace wc {
+namespace {
+
+const char* name_of(IoKind kind) noexcept {
+  switch (kind) {
+    case IoKind::read:
+      return "read";
+    case IoKind::write:
+      return "write";
+    case IoKind::flush:
+      return "flush";
+    case IoKind::discard:
+      return "discard";
+  }
+  return "operation";
+}
+
+std::string place_of(const IoOp& op) {
+  std::string text = name_of(op.kind);
+  if (op.kind == IoKind::flush) return text;
+  text += " of " + std::to_string(operation_bytes(op)) + " bytes at byte " + std::to_string(op.offset_bytes);
+  return text;
+}
+
+Error refusal(const IoOp& op, ErrorCode code, const char* why) {
+  return Error{code, 0, op.offset_bytes, place_of(op) + ": " + why};
+}
+
+bool is_memory_aligned(const IoOp& op) noexcept {
+  return reinterpret_cast<std::uintptr_t>(op.memory.data()) % kIoAlignmentBytes == 0;
+}
+
+}  // namespace
+
+std::uint64_t operation_bytes(const IoOp& op) noexcept {
+  switch (op.kind) {
+    case IoKind::read:
+    case IoKind::write:
+      return op.memory.size();
+    case IoKind::discard:
+      return op.length_bytes;
+    case IoKind::flush:
+      break;
+  }
+  return 0;
+}
+
+std::optional<Error> refuse_operation(const IoOp& op, const DeviceInfo& info) {
+  if (!info.present) return refusal(op, ErrorCode::invalid_argument, "no such device is open");
+  const bool changes = op.kind == IoKind::write || op.kind == IoKind::discard;
+  if (changes && !info.writable) return refusal(op, ErrorCode::permission, "the device is open for reading only");
+  if (op.kind == IoKind::flush) return std::nullopt;
+
+  const std::uint64_t bytes = operation_bytes(op);
+  if (bytes == 0) return refusal(op, ErrorCode::invalid_argument, "nothing to transfer");
+  if (op.offset_bytes % info.logical_block_bytes != 0 || bytes % info.logical_block_bytes != 0)
+    return refusal(op, ErrorCode::invalid_argument, "not in whole logical blocks");
+  if (op.offset_bytes > info.size_bytes || bytes > info.size_bytes - op.offset_bytes)
+    return refusal(op, ErrorCode::invalid_argument, "beyond the end of the device");
+  // Asked of buffered images too, so that what works on an image works on a device with O_DIRECT.
+  if (op.kind != IoKind::discard && !is_memory_aligned(op))
+    return refusal(op, ErrorCode::invalid_argument, "memory is not aligned");
+  return std::nullopt;
+}
+
+Error operation_error(const IoOp& op, int os_errno) {
+  ErrorCode code = ErrorCode::io;
+  if (os_errno == ENOSPC || os_errno == EDQUOT || os_errno == EFBIG) code = ErrorCode::no_space;
+  if (os_errno == EOPNOTSUPP) code = ErrorCode::unsupported;
+  return Error{code, os_errno, op.offset_bytes, place_of(op) + " failed"};
+}
+
+Error short_medium_error(const IoOp& op) {
+  return Error{ErrorCode::io, 0, op.offset_bytes,
+               place_of(op) + ": the medium ended early (was it truncated meanwhile?)"};
+}
+
+Result<void> discard_now(const IoOp& op, const PortDevice& device) {
+  const std::uint64_t start = device.info.window_offset_bytes + op.offset_bytes;
+  int outcome = 0;
+  do {
+    if (device.is_block_device) {
+      std::array<std::uint64_t, 2> range{start, op.length_bytes};
+      outcome = ::ioctl(device.fd.get(), BLKDISCARD, range.data());
+    } else {
+      outcome = ::fallocate(device.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(start),
+                            static_cast<off_t>(op.length_bytes));
+    }
+  } while (outcome != 0 && errno == EINTR);
+  if (outcome != 0) return operation_error(op, errno);
+  return {};
+}
+
+std::uint64_t continuable_bytes(const PortDevice& device, std::uint64_t bytes) noexcept {
+  return device.is_direct ? round_down(bytes, device.info.logical_block_bytes) : bytes;
+}
+
+}  // namespace wc

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// UringPort: submission in bulk, completion in bulk, short transfers continued inside.
+#include "io/uring_port.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace wc {
+namespace {
+
+constexpr std::size_t kExpectedRequests = 1024;
+
+// The kernel copies buffered data while it takes the submission. Handing over little at a time
+// leaves the data in the processor's cache for whoever asked; a transfer that has to wait for the
+// disk completes later, and then the next ones are handed over at once.
+constexpr std::uint64_t kInlineBytesMax = 256U << 10;
+
+// After this many requests to try again the kernel's worker threads, which can wait, get the
+// operation; after as many again it fails.
+constexpr std::uint32_t kRetriesMax = 64;
+
+bool is_passing(int os_errno) noexcept { return os_errno == EINTR || os_errno == EAGAIN || os_errno == EBUSY; }
+
+}  // namespace
+
+Result<std::unique_ptr<UringPort>> UringPort::create(PortDevices& devices) {
+  io_uring ring{};
+  // Completions are collected only by poll, so the kernel need not interrupt us for them.
+  int outcome = ::io_uring_queue_init(kRingEntries, &ring, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+  if (outcome == -EINVAL) outcome = ::io_uring_queue_init(kRingEntries, &ring, 0);
+  if (outcome < 0) return Error{ErrorCode::unsupported, -outcome, 0, "io_uring is not available"};
+  return std::unique_ptr<UringPort>(new UringPort(ring, std::move(devices)));
+}
+
+UringPort::UringPort(const io_uring& ring, PortDevices devices)
+    : ring_(ring),
+      devices_(std::move(devices)),
+      requests_(kExpectedRequests),
+      queued_(requests_),
+      prepared_(requests_) {}
+
+UringPort::~UringPort() {
+  // The kernel may still write into memory of the operations it has: wait for them.
+  while (sent_count() > 0) {
+    io_uring_cqe* completion = nullptr;
+    if (::io_uring_wait_cqe(&ring_, &completion) != 0) continue;
+    ::io_uring_cqe_seen(&ring_, completion);
+    --in_ring_count_;
+  }
+  ::io_uring_queue_exit(&ring_);
+}
+
+DeviceInfo UringPort::info(DeviceId device) const noexcept { return devices_[device].info; }
+
+void UringPort::submit(IoOp& op) noexcept { queued_.push_back(requests_.take(op)); }
+
+std::size_t UringPort::poll(Wait wait) {
+  std::size_t finished = reap();
+  for (;;) {
+    finished += start_queued(finished == 0 ? wait : Wait::no);
+    if (finished == 0) finished += reap();
+    const bool is_idle = queued_.empty() && in_ring_count_ == 0;
+    if (finished > 0 || wait == Wait::no || is_idle) return finished;
+    if (queued_.empty() || in_ring_count_ == kRingEntries) enter(true);
+  }
+}
+
+/// Moves queued operations into the kernel until the ring is full, or until buffered transfers
+/// have completed inside the submission.
+std::size_t UringPort::start_queued(Wait wait) {
+  if (broken_errno_ != 0) return fail_everything_unsent();
+  std::size_t finished = 0;
+  // Operations that on_done submits meanwhile wait for the next poll.
+  std::size_t left_count = queued_.size();
+  while (left_count > 0 && in_ring_count_ < kRingEntries) {
+    std::uint64_t inline_bytes = 0;
+    while (left_count > 0 && in_ring_count_ < kRingEntries && inline_bytes < kInlineBytesMax) {
+      const Index index = queued_.pop_front();
+      --left_count;
+      const IoOp& op = *requests_[index].op;
+      const std::uint64_t bytes = devices_[op.device].is_direct ? 0 : operation_bytes(op);
+      if (start_or_finish(index)) {
+        inline_bytes += bytes;
+      } else {
+        ++finished;
+      }
+    }
+    const bool is_last = left_count == 0 || in_ring_count_ == kRingEntries;
+    enter(is_last && finished == 0 && wait == Wait::for_one);
+    if (broken_errno_ != 0) return finished + fail_everything_unsent();
+    if (inline_bytes > 0 && ::io_uring_cq_ready(&ring_) > 0) return finished + reap();
+  }
+  return finished;
+}
+
+/// Puts a request into the ring, or finishes what needs no ring. Tells whether it is in the ring.
+bool UringPort::start_or_finish(Index index) {
+  const IoOp& op = *requests_[index].op;
+  const PortDevice& device = devices_[op.device];
+  if (auto refusal = refuse_operation(op, device.info)) {
+    finish(index, *std::move(refusal));
+    return false;
+  }
+  if (op.kind == IoKind::discard) {
+    finish(index, discard_now(op, device));
+    return false;
+  }
+  prepare(index, device);
+  return true;
+}
+
+void UringPort::prepare(Index index, const PortDevice& device) {
+  const PortRequest& request = requests_[index];
+  const IoOp& op = *request.op;
+  // Never null: in_ring_count_ is below the ring's size.
+  io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
+  if (op.kind == IoKind::flush) {
+    ::io_uring_prep_fsync(entry, device.fd.get(), IORING_FSYNC_DATASYNC);
+  } else {
+    const std::span<std::byte> rest = op.memory.subspan(request.done_bytes);
+    const auto bytes = static_cast<unsigned>(std::min<std::uint64_t>(rest.size(), kTransferBytesMax));
+    const std::uint64_t position = device.info.window_offset_bytes + op.offset_bytes + request.done_bytes;
+    if (op.kind == IoKind::read) {
+      ::io_uring_prep_read(entry, device.fd.get(), rest.data(), bytes, position);
+    } else {
+      ::io_uring_prep_write(entry, device.fd.get(), rest.data(), bytes, position);
+      if (op.fua) entry->rw_flags = RWF_DSYNC;
+    }
+  }
+  if (request.retry_count > kRetriesMax) entry->flags |= IOSQE_ASYNC;
+  ::io_uring_sqe_set_data64(entry, index);
+  prepared_.push_back(index);
+  ++in_ring_count_;
+}
+
+/// Hands what is prepared to the kernel; waits for a completion if asked to.
+void UringPort::enter(bool wait_for_one) {
+  if (prepared_.empty() && (!wait_for_one || in_ring_count_ == 0)) return;
+  if (prepared_.empty()) {
+    io_uring_cqe* completion = nullptr;
+    ::io_uring_wait_cqe(&ring_, &completion);  // the caller looks again whatever it answers
+    return;
+  }
+  const int answer = wait_for_one ? ::io_uring_submit_and_wait(&ring_, 1) : ::io_uring_submit(&ring_);
+  for (int taken = 0; taken < answer; ++taken)
+    prepared_.pop_front();
+  if (answer < 0 && !is_passing(-answer)) broken_errno_ = -answer;
+}
+
+/// After the ring refused a submission for good: nothing that is not in the kernel gets there.
+std::size_t UringPort::fail_everything_unsent() {
+  std::size_t finished = 0;
+  while (!prepared_.empty()) {
+    const Index index = prepared_.pop_front();
+    --in_ring_count_;
+    finish(index, operation_error(*requests_[index].op, broken_errno_));
+    ++finished;
+  }
+  for (std::size_t left_count = queued_.size(); left_count > 0; --left_count) {
+    const Index index = queued_.pop_front();
+    finish(index, operation_error(*requests_[index].op, broken_errno_));
+    ++finished;
+  }
+  return finished;
+}
+
+std::size_t UringPort::reap() {
+  struct Completion {
+    Index index;
+    int answer;
+  };
+  std::array<io_uring_cqe*, kRingEntries> entries{};
+  std::array<Completion, kRingEntries> completions{};
+  const unsigned count = ::io_uring_peek_batch_cqe(&ring_, entries.data(), kRingEntries);
+  for (unsigned i = 0; i < count; ++i)
+    completions[i] = {static_cast<Index>(::io_uring_cqe_get_data64(entries[i])), entries[i]->res};
+  ::io_uring_cq_advance(&ring_, count);
+  in_ring_count_ -= count;
+
+  std::size_t finished = 0;
+  for (unsigned i = 0; i < count; ++i)
+    if (settle(completions[i].index, completions[i].answer)) ++finished;
+  return finished;
+}
+
+/// Finishes a request that the kernel answered, or queues its rest again. Tells whether it finished.
+bool UringPort::settle(Index index, int answer) {
+  PortRequest& request = requests_[index];
+  const IoOp& op = *request.op;
+  if (answer < 0) {
+    if (is_passing(-answer) && request.retry_count++ < 2 * kRetriesMax) {
+      queued_.push_front(index);
+      return false;
+    }
+    finish(index, operation_error(op, -answer));
+    return true;
+  }
+  if (op.kind == IoKind::flush) {
+    finish(index, {});
+    return true;
+  }
+  const std::uint64_t bytes = static_cast<std::uint64_t>(answer);
+  const std::uint64_t rest_bytes = op.memory.size() - request.done_bytes;
+  if (bytes >= rest_bytes) {
+    finish(index, {});
+    return true;
+  }
+  const std::uint64_t kept_bytes = continuable_bytes(devices_[op.device], bytes);
+  if (kept_bytes == 0) {
+    finish(index, short_medium_error(op));
+    return true;
+  }
+  request.done_bytes += kept_bytes;
+  queued_.push_front(index);
+  return false;
+}
+
+void UringPort::finish(Index index, Result<void> outcome) {
+  IoOp& op = *requests_[index].op;
+  requests_.release(index);
+  op.on_done(op, std::move(outcome));
+}
+
+}  // namespace wc
