@@ -21,12 +21,11 @@ struct ReachedMark {
 /// Counts that this place was reached. `name` is a string literal, "operation: what happened"; equal
 /// names add up. For functions in .cpp files only: inside a template or an inline function of a header
 /// g++ cannot put the pointer in the section.
-#define WC_REACHED(name)                                                                           \
-  do {                                                                                             \
-    static constinit ::wc::ReachedMark wc_reached_mark{"" name, {}};                               \
-    static ::wc::ReachedMark* wc_reached_pointer __attribute__((section("wc_marks"), used)) =      \
-        &wc_reached_mark;                                                                          \
-    wc_reached_mark.count.fetch_add(1, std::memory_order_relaxed);                                 \
+#define WC_REACHED(name)                                                                                        \
+  do {                                                                                                          \
+    static constinit ::wc::ReachedMark wc_reached_mark{"" name, {}};                                            \
+    static ::wc::ReachedMark* wc_reached_pointer __attribute__((section("wc_marks"), used)) = &wc_reached_mark; \
+    wc_reached_mark.count.fetch_add(1, std::memory_order_relaxed);                                              \
   } while (false)
 
 #else

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The simulated machine and the enumeration of what a power cut may leave of it.
+#include "sim/machine.hpp"
+
+#include <cstring>
+
+namespace wc::sim {
+namespace {
+
+constexpr unsigned kUndoPart = 2;
+
+std::uint64_t placed_hash(unsigned part, std::uint64_t place, std::span<const std::byte> bytes) {
+  return mix_bits(hash_bytes(bytes) ^ mix_bits(place * 4 + part));
+}
+
+}  // namespace
+
+Machine::Machine(const MachineImage& image, const MachineOptions& options, std::uint64_t seed)
+    : disk(SimDevice{.content = image.cache,
+                     .logical_block_bytes = options.cache_logical_block_bytes,
+                     .max_io_bytes = options.max_io_bytes},
+           SimDevice{.content = image.origin,
+                     .logical_block_bytes = options.origin_logical_block_bytes,
+                     .max_io_bytes = options.max_io_bytes},
+           seed, power, &clock),
+      undo(image.undo, seed + 1, power) {}
+
+MachineImage Machine::content() const {
+  return {disk.content(DeviceId::cache), disk.content(DeviceId::origin), undo.content()};
+}
+
+MachineImage Machine::durable() const {
+  return {disk.durable(DeviceId::cache), disk.durable(DeviceId::origin), undo.durable()};
+}
+
+CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
+    : base_(machine.durable()),
+      sectors_{machine.disk.unsettled(DeviceId::cache), machine.disk.unsettled(DeviceId::origin)},
+      undo_versions_(machine.undo.crash_versions(seed)),
+      seed_(seed) {
+  for (unsigned part = 0; part < 2; ++part) {
+    const auto& bytes = part == 0 ? base_.cache : base_.origin;
+    for (std::size_t at = 0; at + kSectorBytes <= bytes.size(); at += kSectorBytes) {
+      base_hash_ ^= placed_hash(part, sectors_of_bytes(at), std::span(bytes).subspan(at, kSectorBytes));
+    }
+    add(part, sectors_[part]);
+  }
+  base_hash_ ^= placed_hash(kUndoPart, 0, base_.undo);
+  if (undo_versions_.size() > 1) {
+    Place place{kUndoPart, 0, undo_versions_.size(), 1, {}};
+    for (const auto& version : undo_versions_) {
+      place.hashes.push_back(placed_hash(kUndoPart, 0, version));
+    }
+    places_.push_back(std::move(place));
+  }
+  std::uint64_t combinations = 1;
+  for (const auto& place : places_) {
+    combinations *= place.versions;
+    if (combinations > kAllCombinationsMax) break;
+  }
+  is_complete_ = combinations <= kAllCombinationsMax;
+  size_ = is_complete_ ? combinations : 2 + 2 * places_.size() + kSeededChoices;
+}
+
+void CrashImages::add(unsigned part, const std::vector<UnsettledSector>& sectors) {
+  for (const auto& sector : sectors) {
+    Place place{part, sector.sector, sector.versions.size(), sector.versions.size() - 1, {}};
+    for (const auto& version : sector.versions) {
+      place.hashes.push_back(placed_hash(part, sector.sector, version));
+    }
+    places_.push_back(std::move(place));
+  }
+}
+
+std::vector<std::size_t> CrashImages::choice(std::uint64_t number) const {
+  std::vector<std::size_t> chosen(places_.size(), 0);
+  if (is_complete_) {
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      chosen[i] = number % places_[i].versions;
+      number /= places_[i].versions;
+    }
+    return chosen;
+  }
+  const auto count = places_.size();
+  if (number == 0) return chosen;
+  if (number <= count) {
+    chosen[number - 1] = places_[number - 1].newest;
+    return chosen;
+  }
+  if (number <= 2 * count + 1) {
+    for (std::size_t i = 0; i < count; ++i)
+      chosen[i] = places_[i].newest;
+    if (number > count + 1) chosen[number - count - 2] = 0;
+    return chosen;
+  }
+  Random random(seed_ ^ mix_bits(number));
+  for (std::size_t i = 0; i < count; ++i)
+    chosen[i] = random.below(places_[i].versions);
+  return chosen;
+}
+
+MachineImage CrashImages::image(std::uint64_t number) const {
+  auto image = base_;
+  const auto chosen = choice(number);
+  std::size_t at = 0;
+  for (unsigned part = 0; part < 2; ++part) {
+    auto& bytes = part == 0 ? image.cache : image.origin;
+    for (const auto& sector : sectors_[part]) {
+      std::memcpy(bytes.data() + bytes_of_sectors(sector.sector), sector.versions[chosen[at++]].data(), kSectorBytes);
+    }
+  }
+  if (at < places_.size()) image.undo = undo_versions_[chosen[at]];
+  return image;
+}
+
+std::uint64_t CrashImages::hash(std::uint64_t number) const {
+  auto hash = base_hash_;
+  const auto chosen = choice(number);
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    hash ^= places_[i].hashes[0] ^ places_[i].hashes[chosen[i]];
+  }
+  return hash;
+}
+
+}  // namespace wc::sim

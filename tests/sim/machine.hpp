@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Machine: disks, undo log and clock on one mains; and the images that a power cut may leave of it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "sim/bytes.hpp"
+#include "sim/memory_undo_log.hpp"
+#include "sim/sim_clock.hpp"
+#include "sim/sim_disk.hpp"
+#include "sim/sim_power.hpp"
+
+namespace wc::sim {
+
+/// Everything durable of a machine. An empty origin: there is none.
+struct MachineImage {
+  Bytes cache;
+  Bytes origin;
+  Bytes undo;
+
+  friend bool operator==(const MachineImage&, const MachineImage&) = default;
+};
+
+struct MachineOptions {
+  std::uint32_t cache_logical_block_bytes = 512;
+  std::uint32_t origin_logical_block_bytes = 512;
+  std::uint32_t max_io_bytes = 1U << 20;
+};
+
+/// A machine that was just switched on.
+struct Machine {
+  Machine(const MachineImage& image, const MachineOptions& options, std::uint64_t seed);
+
+  SimPower power;
+  SimClock clock;
+  SimDisk disk;
+  MemoryUndoLog undo;
+
+  /// What programs see now, durable or not.
+  MachineImage content() const;
+  /// What is durable whatever happens.
+  MachineImage durable() const;
+};
+
+/// All images that a power cut now (or the one that has happened) may leave: every combination where
+/// there are at most 2^12 of them; else none of the unsettled sectors, all, each alone, each missing,
+/// and 256 seeded choices.
+class CrashImages {
+ public:
+  CrashImages(const Machine& machine, std::uint64_t seed);
+
+  std::uint64_t size() const noexcept { return size_; }
+  std::size_t unsettled() const noexcept { return places_.size(); }
+  bool is_complete() const noexcept { return is_complete_; }
+  MachineImage image(std::uint64_t number) const;
+  /// Equal for equal images.
+  std::uint64_t hash(std::uint64_t number) const;
+
+ private:
+  struct Place {
+    unsigned part = 0;  // 0 cache, 1 origin, 2 undo
+    Sector sector = 0;  // of cache and origin
+    std::size_t versions = 0;
+    std::size_t newest = 0;
+    std::vector<std::uint64_t> hashes;  // of each version at its place
+  };
+  std::vector<std::size_t> choice(std::uint64_t number) const;
+  void add(unsigned part, const std::vector<UnsettledSector>& sectors);
+
+  MachineImage base_;
+  std::uint64_t base_hash_ = 0;
+  std::array<std::vector<UnsettledSector>, 2> sectors_;
+  std::vector<Bytes> undo_versions_;
+  std::vector<Place> places_;
+  std::uint64_t seed_;
+  std::uint64_t size_ = 0;
+  bool is_complete_ = false;
+};
+
+inline constexpr std::uint64_t kAllCombinationsMax = 1U << 12;
+inline constexpr std::uint64_t kSeededChoices = 256;
+
+}  // namespace wc::sim
