@@ -32,7 +32,7 @@ find_package(writecache 0.1 REQUIRED)
 add_executable(by_cmake main.cpp)
 target_link_libraries(by_cmake PRIVATE writecache::writecache)
 CMAKE
-cmake -S "$scratch" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$compiler" >"$scratch/cmake.log"
+cmake -G Ninja -S "$scratch" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$compiler" >"$scratch/cmake.log"
 cmake --build "$scratch/build" >>"$scratch/cmake.log" || { cat "$scratch/cmake.log"; exit 1; }
 by_cmake=$("$scratch/build/by_cmake")
 
