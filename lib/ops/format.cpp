@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Formatting: invalidates the old magic, writes the entries, then the superblock, each durable in turn.
+#include "writecache/format.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "media/entry.hpp"
+#include "media/superblock.hpp"
+#include "reached.hpp"
+#include "store/block_io.hpp"
+#include "store/scan.hpp"
+#include "store/superblock_io.hpp"
+
+namespace wc {
+namespace {
+
+constexpr std::uint64_t kWipeBytes = 4096;
+
+/// What stands on the device, as far as overwriting it is concerned.
+struct Existing {
+  bool is_cache = false;   ///< a writecache, sound or damaged
+  bool is_dirty = false;   ///< live blocks, or metadata that may name some
+  std::uint64_t live = 0;  ///< where they can be counted
+};
+
+/// The entries that a format puts on the device: those of a source, checked, and free ones elsewhere.
+class EntryFeed {
+ public:
+  EntryFeed(EntrySource* source, std::uint64_t n_blocks) : source_(source), n_blocks_(n_blocks) {}
+
+  /// Looks at the next item without taking it; nothing at the end.
+  Result<const EntrySource::Item*> peek() {
+    if (!has_item_ && source_ != nullptr && !at_end_) {
+      auto item = source_->next();
+      if (!item) return item.error();
+      at_end_ = !item->has_value();
+      if (!at_end_) {
+        if (auto valid = accept(**item); !valid) return valid.error();
+      }
+    }
+    return has_item_ ? &item_ : nullptr;
+  }
+  void take() noexcept { has_item_ = false; }
+
+ private:
+  Result<void> accept(const EntrySource::Item& item) {
+    if (item.index >= n_blocks_) {
+      return Error{ErrorCode::invalid_argument, 0, 0,
+                   "entry " + std::to_string(item.index) + " to restore is not below the number of blocks, " +
+                       std::to_string(n_blocks_)};
+    }
+    if (has_previous_ && item.index <= item_.index) {
+      return Error{ErrorCode::invalid_argument, 0, 0,
+                   "entry " + std::to_string(item.index) + " to restore comes after entry " +
+                       std::to_string(item_.index) + " (they must ascend)"};
+    }
+    item_ = item;
+    has_item_ = has_previous_ = true;
+    return {};
+  }
+
+  EntrySource* source_;
+  std::uint64_t n_blocks_;
+  EntrySource::Item item_{};
+  bool has_item_ = false;
+  bool has_previous_ = false;
+  bool at_end_ = false;
+};
+
+/// Writes superblock area, entries and the gap in front of the data sequentially, several writes in
+/// flight. The superblock area gets no magic.
+class MetadataWriter {
+ public:
+  MetadataWriter(IoPort& port, const Geometry& geometry, EntryFeed& feed)
+      : port_(port), geometry_(geometry), feed_(feed) {
+    const std::uint64_t largest = std::max<std::uint64_t>(
+        round_down(port.info(DeviceId::cache).max_io_bytes, kIoAlignmentBytes), kMaxBlockBytes);
+    chunk_bytes_ = std::min({kChunkBytes, largest, geometry.data_offset_bytes});
+  }
+
+  Result<void> run(Observer& observer) {
+    const std::uint64_t end = geometry_.data_offset_bytes;
+    Result<void> outcome;
+    for (std::uint64_t offset = 0; offset < end && outcome; offset += chunk_bytes_) {
+      Slot& slot = slots_[(offset / chunk_bytes_) % kSlots];
+      outcome = settle(slot);
+      if (outcome && observer.is_cancelled()) {
+        WC_REACHED("format: cancelled");
+        outcome = Error{ErrorCode::cancelled, 0, 0, "stopped; the device holds an interrupted format"};
+      }
+      if (!outcome) break;
+      observer.on_progress({"format", offset, end});
+      outcome = fill(slot, offset, std::min(chunk_bytes_, end - offset));
+      if (outcome) submit(slot, offset);
+    }
+    for (Slot& slot : slots_) {
+      auto last = settle(slot);
+      if (outcome) outcome = std::move(last);
+    }
+    if (outcome) observer.on_progress({"format", end, end});
+    return outcome;
+  }
+
+ private:
+  static constexpr std::uint64_t kChunkBytes = 1U << 20;
+  static constexpr std::size_t kSlots = 4;
+  struct Slot {
+    IoOp op;
+    store::AlignedBuffer memory;
+    std::size_t length = 0;
+    bool is_all_free = false;  ///< every byte is 0xff: most chunks, which then need no filling
+    bool in_flight = false;
+    Result<void> outcome;
+  };
+
+  Result<void> settle(Slot& slot) {
+    while (slot.in_flight) port_.poll(Wait::for_one);
+    return std::exchange(slot.outcome, Result<void>{});
+  }
+
+  Result<void> fill(Slot& slot, std::uint64_t offset, std::uint64_t length) {
+    if (slot.memory.size() == 0) slot.memory = store::AlignedBuffer(chunk_bytes_);
+    slot.length = length;
+    if (!slot.is_all_free) std::memset(slot.memory.data(), 0xff, slot.memory.size());
+    slot.is_all_free = true;
+    if (offset == 0) {
+      slot.is_all_free = false;
+      Superblock half_made;
+      half_made.magic = 0;
+      half_made.block_size = geometry_.block_bytes;
+      half_made.n_blocks = geometry_.n_blocks;
+      media::encode_superblock(half_made,
+                               std::span<std::byte, kSuperblockBytes>(slot.memory.data(), kSuperblockBytes));
+    }
+    const std::uint64_t stop = offset + length;
+    while (true) {
+      auto item = feed_.peek();
+      if (!item) return item.error();
+      if (*item == nullptr) break;
+      const std::uint64_t at = Geometry::entry_offset_bytes((*item)->index);
+      if (at >= stop) break;
+      media::store_entry(slot.memory.data() + (at - offset), (*item)->entry);
+      slot.is_all_free = false;
+      feed_.take();
+    }
+    if (geometry_.metadata_bytes() < stop) {
+      const std::uint64_t gap = std::max(geometry_.metadata_bytes(), offset);
+      std::memset(slot.memory.data() + (gap - offset), 0, stop - gap);
+      slot.is_all_free = false;
+    }
+    return {};
+  }
+
+  void submit(Slot& slot, std::uint64_t offset) {
+    slot.op.kind = IoKind::write;
+    slot.op.device = DeviceId::cache;
+    slot.op.offset_bytes = offset;
+    slot.op.memory = slot.memory.span(0, slot.length);
+    slot.op.owner = &slot;
+    slot.op.on_done = [](IoOp& op, Result<void> outcome) {
+      auto& self = *static_cast<Slot*>(op.owner);
+      self.in_flight = false;
+      self.outcome = std::move(outcome);
+    };
+    slot.in_flight = true;
+    port_.submit(slot.op);
+  }
+
+  IoPort& port_;
+  const Geometry& geometry_;
+  EntryFeed& feed_;
+  std::uint64_t chunk_bytes_ = 0;
+  std::array<Slot, kSlots> slots_;
+};
+
+Result<Existing> look_at(IoPort& port, Observer& observer) {
+  Existing existing;
+  auto superblock = store::read_superblock(port);
+  if (!superblock) return superblock.error();
+  if (!*superblock || (*superblock)->magic != kMagic) return existing;
+  existing.is_cache = true;
+  auto opened = store::open_cache(port);
+  if (!opened) {
+    if (opened.error().code == ErrorCode::io) return opened.error();
+    existing.is_dirty = true;
+    return existing;
+  }
+  auto scan = store::Scan::run(port, opened->geometry, opened->superblock.seq_count, {}, observer);
+  if (!scan) return scan.error();
+  existing.live = scan->counts().live;
+  existing.is_dirty = existing.live > 0;
+  return existing;
+}
+
+Result<void> refuse(const Existing& existing, Overwrite overwrite) {
+  if (existing.is_dirty && overwrite != Overwrite::dirty_cache) {
+    WC_REACHED("format: a dirty cache is in the way");
+    if (existing.live == 0) {
+      return Error{ErrorCode::dirty, 0, 0,
+                   "holds a damaged writecache whose entries may name dirty blocks (see wc-check)"};
+    }
+    return Error{ErrorCode::dirty, 0, 0,
+                 "holds a writecache with " + std::to_string(existing.live) +
+                     " dirty blocks that would be lost (write them back with wc-flush)"};
+  }
+  if (existing.is_cache && overwrite == Overwrite::nothing) {
+    return Error{ErrorCode::busy, 0, 0, "holds a writecache already, without dirty blocks"};
+  }
+  return {};
+}
+
+/// From here on nobody takes the device for a cache. Only the first 64 bytes change, all of them in one
+/// sector: the entries behind stay as they are as long as an old superblock could still be read.
+Result<void> invalidate(IoPort& port) {
+  auto old = store::read_superblock(port);
+  if (!old) return old.error();
+  Superblock superblock = old->value_or(Superblock{});
+  superblock.magic = 0;
+  superblock.version = kVersion;
+  superblock.seq_count = 0;
+  return store::write_superblock(port, superblock);
+}
+
+/// The superblock first and alone: zero entries under an old superblock would be committed ones.
+Result<void> wipe(IoPort& port) {
+  Superblock zero;
+  zero.magic = 0;
+  zero.version = 0;
+  if (auto done = store::write_superblock(port, zero); !done) return done;
+  store::AlignedBuffer zeros(kWipeBytes);
+  IoOp op;
+  op.kind = IoKind::write;
+  op.device = DeviceId::cache;
+  const DeviceInfo info = port.info(DeviceId::cache);
+  op.memory = zeros.span(0, std::min(kWipeBytes, round_down(info.size_bytes, info.logical_block_bytes)));
+  if (auto done = store::run(port, op); !done) return done;
+  return store::flush(port, DeviceId::cache);
+}
+
+Result<void> validate(const DeviceInfo& info, const FormatOptions& options) {
+  if (!info.present) return Error{ErrorCode::invalid_argument, 0, 0, "no cache device"};
+  if (!options.dry_run && !info.writable) {
+    return Error{ErrorCode::permission, 0, 0, "the cache device is open for reading only"};
+  }
+  if (options.seq_count != 0 && options.entries == nullptr) {
+    return Error{ErrorCode::invalid_argument, 0, 0, "a sequence needs entries to restore"};
+  }
+  if (options.wipe && options.entries != nullptr) {
+    return Error{ErrorCode::invalid_argument, 0, 0, "wiping and restoring exclude each other"};
+  }
+  if (!options.wipe && is_valid_block_size(options.block_bytes) &&
+      options.block_bytes < info.logical_block_bytes) {
+    return Error{ErrorCode::invalid_argument, 0, 0,
+                 "block size " + std::to_string(options.block_bytes) +
+                     " is smaller than the device's logical block, " +
+                     std::to_string(info.logical_block_bytes)};
+  }
+  if (options.wipe && info.size_bytes < std::max(kSectorBytes, info.logical_block_bytes)) {
+    return Error{ErrorCode::no_space, 0, 0, "too small to hold a superblock"};
+  }
+  return {};
+}
+
+Result<void> check_all(EntryFeed& feed) {
+  while (true) {
+    auto item = feed.peek();
+    if (!item) return item.error();
+    if (*item == nullptr) return {};
+    feed.take();
+  }
+}
+
+Result<void> make(IoPort& port, const Geometry& geometry, EntryFeed& feed, Sequence seq_count,
+                  Observer& observer) {
+  if (auto done = invalidate(port); !done) return done;
+  if (auto done = MetadataWriter(port, geometry, feed).run(observer); !done) return done;
+  if (auto done = store::flush(port, DeviceId::cache); !done) return done;
+  Superblock superblock;
+  superblock.block_size = geometry.block_bytes;
+  superblock.n_blocks = geometry.n_blocks;
+  superblock.seq_count = seq_count;
+  return store::write_superblock(port, superblock);
+}
+
+}  // namespace
+
+Result<FormatReport> format(IoPort& port, const FormatOptions& options, Observer& observer) {
+  const DeviceInfo info = port.info(DeviceId::cache);
+  if (auto valid = validate(info, options); !valid) return valid.error();
+  FormatReport report;
+  report.device_bytes = info.size_bytes;
+  report.seq_count = options.seq_count;
+  if (!options.wipe) {
+    std::uint64_t n_blocks = options.n_blocks.value_or(0);
+    if (!options.n_blocks) {
+      auto capacity = capacity_blocks(info.size_bytes, options.block_bytes);
+      if (!capacity) return capacity.error();
+      n_blocks = *capacity;
+    }
+    auto geometry = make_geometry(info.size_bytes, options.block_bytes, n_blocks);
+    if (!geometry) return geometry.error();
+    report.geometry = *geometry;
+  }
+
+  auto existing = look_at(port, observer);
+  if (!existing) return existing.error();
+  if (auto allowed = refuse(*existing, options.overwrite); !allowed) return allowed.error();
+  report.destroyed_live = existing->live;
+
+  EntryFeed feed(options.entries, report.geometry.n_blocks);
+  Result<void> done;
+  if (options.dry_run) {
+    done = check_all(feed);
+  } else if (options.wipe) {
+    done = wipe(port);
+  } else {
+    done = make(port, report.geometry, feed, options.seq_count, observer);
+  }
+  if (!done) return done.error();
+  return report;
+}
+
+}  // namespace wc
