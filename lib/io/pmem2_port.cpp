@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pmem2Port: mapping, stores, and durability by cache lines or by pages.
+#include "io/pmem2_port.hpp"
+
+#include <libpmem2.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "writecache/units.hpp"
+
+namespace wc {
+namespace {
+
+constexpr std::size_t kUnsyncedRangesMax = 1024;
+constexpr std::size_t kWordStoreBytesMax = 64;
+
+struct SourceDeleter {
+  void operator()(pmem2_source* source) const noexcept { ::pmem2_source_delete(&source); }
+};
+struct ConfigDeleter {
+  void operator()(pmem2_config* config) const noexcept { ::pmem2_config_delete(&config); }
+};
+
+Error mapping_error(int answer) {
+  // libpmem2 answers with a negative errno, or with a number of its own far below.
+  if (answer > PMEM2_E_UNKNOWN) {
+    const ErrorCode code = answer == -EACCES || answer == -EPERM ? ErrorCode::permission : ErrorCode::io;
+    return Error{code, -answer, 0, "cannot be mapped as persistent memory"};
+  }
+  const ErrorCode code = answer == PMEM2_E_NO_ACCESS ? ErrorCode::permission : ErrorCode::unsupported;
+  return Error{code, 0, 0, std::string("cannot be mapped as persistent memory: ") + ::pmem2_errormsg()};
+}
+
+std::uint64_t page_bytes() noexcept { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
+
+}  // namespace
+
+Result<std::unique_ptr<Pmem2Port>> Pmem2Port::create(UniqueFd fd, const PmemWindow& window) {
+  if (window.size_bytes == 0) return std::unique_ptr<Pmem2Port>(new Pmem2Port(std::move(fd), window, nullptr));
+
+  pmem2_source* raw_source = nullptr;
+  if (const int answer = ::pmem2_source_from_fd(&raw_source, fd.get())) return mapping_error(answer);
+  const std::unique_ptr<pmem2_source, SourceDeleter> source(raw_source);
+  pmem2_config* raw_config = nullptr;
+  if (const int answer = ::pmem2_config_new(&raw_config)) return mapping_error(answer);
+  const std::unique_ptr<pmem2_config, ConfigDeleter> config(raw_config);
+  // The least that is asked for: libpmem2 tells afterwards what the medium really is.
+  ::pmem2_config_set_required_store_granularity(config.get(), PMEM2_GRANULARITY_PAGE);
+  const unsigned protection = window.writable ? PMEM2_PROT_READ | PMEM2_PROT_WRITE : PMEM2_PROT_READ;
+  if (const int answer = ::pmem2_config_set_protection(config.get(), protection)) return mapping_error(answer);
+
+  // The whole medium is mapped, because a window need not begin on a page.
+  pmem2_map* map = nullptr;
+  if (const int answer = ::pmem2_map_new(&map, config.get(), source.get())) return mapping_error(answer);
+  if (::pmem2_map_get_size(map) < window.offset_bytes + window.size_bytes) {
+    ::pmem2_map_delete(&map);
+    return Error{ErrorCode::io, 0, 0, "is shorter than a moment ago"};
+  }
+  return std::unique_ptr<Pmem2Port>(new Pmem2Port(std::move(fd), window, map));
+}
+
+Pmem2Port::Pmem2Port(UniqueFd fd, const PmemWindow& window, pmem2_map* map)
+    : fd_(std::move(fd)), window_(window), map_(map) {
+  struct stat status {};
+  is_regular_file_ = ::fstat(fd_.get(), &status) == 0 && S_ISREG(status.st_mode);
+  if (map_ == nullptr) return;
+  base_ = static_cast<std::byte*>(::pmem2_map_get_address(map_)) + window_.offset_bytes;
+  has_page_granularity_ = ::pmem2_map_get_store_granularity(map_) == PMEM2_GRANULARITY_PAGE;
+  flush_lines_ = ::pmem2_get_flush_fn(map_);
+  drain_ = ::pmem2_get_drain_fn(map_);
+  unsynced_.reserve(kUnsyncedRangesMax);
+}
+
+Pmem2Port::~Pmem2Port() {
+  if (map_ != nullptr) ::pmem2_map_delete(&map_);
+}
+
+std::span<const std::byte> Pmem2Port::view() const noexcept { return {base_, window_.size_bytes}; }
+
+bool Pmem2Port::contains(std::uint64_t offset_bytes, std::uint64_t length_bytes) const noexcept {
+  return offset_bytes <= window_.size_bytes && length_bytes <= window_.size_bytes - offset_bytes;
+}
+
+bool Pmem2Port::holds(std::uint64_t offset_bytes, std::uint64_t length_bytes) const noexcept {
+  if (!contains(offset_bytes, length_bytes)) return false;
+  if (!is_regular_file_) return true;
+  struct stat status {};
+  if (::fstat(fd_.get(), &status) != 0) return false;
+  return static_cast<std::uint64_t>(status.st_size) >= window_.offset_bytes + offset_bytes + length_bytes;
+}
+
+void Pmem2Port::store(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept {
+  if (!window_.writable || !contains(offset_bytes, data.size())) std::abort();  // a bug of the caller
+  std::byte* target = base_ + offset_bytes;
+  constexpr std::size_t kWordBytes = sizeof(std::uint64_t);
+  const bool is_words = data.size() <= kWordStoreBytesMax && data.size() % kWordBytes == 0 &&
+                        reinterpret_cast<std::uintptr_t>(target) % kWordBytes == 0;
+  if (!is_words) {
+    std::memcpy(target, data.data(), data.size());
+    return;
+  }
+  for (std::size_t at = 0; at < data.size(); at += kWordBytes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data.data() + at, kWordBytes);
+    std::atomic_ref(*reinterpret_cast<std::uint64_t*>(target + at)).store(word, std::memory_order_release);
+  }
+}
+
+void Pmem2Port::flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept {
+  if (!contains(offset_bytes, length_bytes)) std::abort();  // a bug of the caller
+  if (length_bytes == 0) return;
+  if (has_page_granularity_) {
+    const std::uint64_t begin = window_.offset_bytes + offset_bytes;
+    remember_pages({round_down(begin, page_bytes()), round_up(begin + length_bytes, page_bytes())});
+  } else {
+    flush_lines_(base_ + offset_bytes, length_bytes);
+  }
+}
+
+Result<void> Pmem2Port::fence() {
+  if (map_ == nullptr) return {};
+  if (!has_page_granularity_) {
+    drain_();
+    return {};
+  }
+  merge_pages();
+  // libpmem2's own page flush aborts the process when msync fails; here the caller hears of it.
+  std::byte* start = base_ - window_.offset_bytes;
+  for (const Range& range : unsynced_) {
+    if (failed_errno_ != 0) break;
+    if (::msync(start + range.begin, range.end - range.begin, MS_SYNC) != 0) failed_errno_ = errno;
+  }
+  unsynced_.clear();
+  if (failed_errno_ != 0) return Error{ErrorCode::io, failed_errno_, 0, "making the mapped memory durable failed"};
+  return {};
+}
+
+void Pmem2Port::remember_pages(Range range) noexcept {
+  if (!unsynced_.empty() && range.begin <= unsynced_.back().end && range.end >= unsynced_.back().begin) {
+    unsynced_.back().begin = std::min(unsynced_.back().begin, range.begin);
+    unsynced_.back().end = std::max(unsynced_.back().end, range.end);
+    return;
+  }
+  if (unsynced_.size() == kUnsyncedRangesMax) merge_pages();
+  if (unsynced_.size() == kUnsyncedRangesMax) {
+    // Too scattered to remember: one range around all of them is right too, only slower.
+    const Range whole{unsynced_.front().begin, unsynced_.back().end};
+    unsynced_.assign(1, whole);
+  }
+  unsynced_.push_back(range);
+}
+
+void Pmem2Port::merge_pages() noexcept {
+  std::sort(unsynced_.begin(), unsynced_.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  std::size_t kept = 0;
+  for (const Range& range : unsynced_) {
+    if (kept > 0 && range.begin <= unsynced_[kept - 1].end) {
+      unsynced_[kept - 1].end = std::max(unsynced_[kept - 1].end, range.end);
+    } else {
+      unsynced_[kept++] = range;
+    }
+  }
+  unsynced_.resize(kept);
+}
+
+}  // namespace wc
