@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// CommandLine: the options that all commands share.
+#include "common/command_line.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "writecache/superblock.hpp"
+#include "writecache/version.hpp"
+
+namespace wc::tools {
+
+CommandLine::CommandLine(std::string name, const std::string& summary, CommonOptions& common)
+    : name_(std::move(name)), common_(common), app_(summary, name_) {
+  app_.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app_.get_formatter()->column_width(34);
+  app_.set_help_flag("-h,--help", "Print this text and exit");
+  app_.set_version_flag("--version",
+                        name_ + " (writecache-tools) " WC_TOOLS_VERSION ", libwritecache " + std::string(version()),
+                        "Print the version and exit");
+  app_.footer(
+      "Exit status, a sum: 0 fine, 1 problems were corrected, 4 problems remain, 8 the command could\n"
+      "not do its work, 16 usage, 32 stopped by a signal. `man " +
+      name_ + "` tells the whole story.");
+  app_.add_option("CACHE", common_.cache, "Cache device, image, DAX file, or UUID=, PARTUUID=, LABEL=, PARTLABEL=")
+      ->required()
+      ->type_name("");
+  add_sectors("--start-sector", common_.start_sector,
+              "The cache begins at this 512-byte sector of CACHE, as in the table line (default 0)");
+  app_.add_flag("-q,--quiet", common_.quiet, "No text on standard output; errors are still told");
+  app_.add_flag("-v,--verbose", common_.verbosity, "Tell more");
+  app_.add_flag("--json", common_.json, "One JSON object on standard output instead of text");
+}
+
+CLI::Option* CommandLine::add_origin(OriginUse use, const std::string& description) {
+  CLI::Option* const origin = app_.add_option("--origin", common_.origin, description)->type_name("ORIGIN");
+  if (use == OriginUse::required) origin->required();
+  add_sectors("--origin-start-sector", common_.origin_start_sector,
+              "The origin begins at this 512-byte sector of ORIGIN (default 0)")
+      ->needs(origin);
+  return origin;
+}
+
+void CommandLine::add_progress() {
+  const std::map<std::string, ProgressMode> modes{{"auto", ProgressMode::automatic},
+                                                  {"always", ProgressMode::always},
+                                                  {"never", ProgressMode::never},
+                                                  {"json", ProgressMode::json}};
+  add_parsed(
+      "--progress", common_.progress,
+      [modes](const std::string& text) -> std::optional<ProgressMode> {
+        const auto found = modes.find(text);
+        if (found == modes.end()) return std::nullopt;
+        return found->second;
+      },
+      "WHEN", "one of auto, always, never, json",
+      "Show progress on standard error: auto (default: on a terminal), always, never, or json");
+}
+
+CLI::Option* CommandLine::add_block_size(const std::string& names, std::optional<std::uint32_t>& target,
+                                         const std::string& description) {
+  return add_parsed(
+      names, target,
+      [](const std::string& text) -> std::optional<std::uint32_t> {
+        const auto bytes = parse_bytes(text);
+        if (!bytes || !is_valid_block_size(*bytes)) return std::nullopt;
+        return static_cast<std::uint32_t>(*bytes);
+      },
+      "N", "a block size: a power of two from 512 to 65536 bytes", description);
+}
+
+void CommandLine::set_value_if_alone(const std::string& long_option, const std::string& value) {
+  value_if_alone_[long_option] = value;
+}
+
+void CommandLine::parse(Arguments arguments) {
+  std::vector<std::string> words;
+  bool options_ended = false;
+  for (const char* const argument : arguments) {
+    std::string word(argument);
+    options_ended = options_ended || word == "--";
+    if (!options_ended && word.starts_with("--")) {
+      // CLI11 would take the next word as the value of `--name=`.
+      if (word.ends_with('=') && word.find('=') == word.size() - 1) {
+        throw UsageError(word.substr(0, word.size() - 1) + " has an empty value");
+      }
+      const auto found = value_if_alone_.find(word);
+      if (found != value_if_alone_.end()) word += "=" + found->second;
+    }
+    words.push_back(std::move(word));
+  }
+  std::reverse(words.begin(), words.end());  // CLI11 wants the last word first
+  app_.parse(std::move(words));
+  if (common_.cache.empty()) throw UsageError("CACHE is empty");
+}
+
+}  // namespace wc::tools
