@@ -53,6 +53,33 @@ Result<void> read_bytes(IoPort& port, DeviceId device, std::uint64_t offset_byte
   return {};
 }
 
+Result<void> write_bytes(IoPort& port, DeviceId device, std::uint64_t offset_bytes,
+                         std::span<const std::byte> data) {
+  constexpr std::size_t kBounceBytes = 64 << 10;
+  const std::uint32_t logical = port.info(device).logical_block_bytes;
+  AlignedBuffer bounce(std::max<std::size_t>(kBounceBytes, logical));
+  while (!data.empty()) {
+    const std::uint64_t start = round_down(offset_bytes, logical);
+    const std::size_t skip = offset_bytes - start;
+    const std::size_t length = std::min<std::size_t>(bounce.size(), round_up(skip + data.size(), logical));
+    const std::size_t take = std::min(length - skip, data.size());
+    IoOp op;
+    op.device = device;
+    op.offset_bytes = start;
+    op.memory = bounce.span(0, length);
+    if (take != length) {
+      op.kind = IoKind::read;
+      if (auto done = run(port, op); !done) return done;
+    }
+    std::memcpy(bounce.data() + skip, data.data(), take);
+    op.kind = IoKind::write;
+    if (auto done = run(port, op); !done) return done;
+    data = data.subspan(take);
+    offset_bytes += take;
+  }
+  return {};
+}
+
 Result<void> flush(IoPort& port, DeviceId device) {
   IoOp op;
   op.kind = IoKind::flush;

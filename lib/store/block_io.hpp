@@ -40,6 +40,11 @@ Result<void> run(IoPort& port, IoOp& op);
 Result<void> read_bytes(IoPort& port, DeviceId device, std::uint64_t offset_bytes,
                         std::span<std::byte> memory);
 
+/// Writes any byte range of a device; the rest of the logical blocks it touches stays. Not durable
+/// before a flush. Errors: io, permission, invalid_argument (beyond the end).
+Result<void> write_bytes(IoPort& port, DeviceId device, std::uint64_t offset_bytes,
+                         std::span<const std::byte> data);
+
 /// Makes everything written to the device durable.
 Result<void> flush(IoPort& port, DeviceId device);
 
