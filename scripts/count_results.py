@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sums up ctest's JUnit files for scripts/test: names failures and skipped parts, ends with `N passed, N failed, N skipped`.
 
-A test that prints TAP (bats, the virtual machine suite) counts with its cases.
+A test that prints TAP (bats, the virtual machine suite) or is a whole GoogleTest program counts with its cases.
 """
 import argparse
 import os
@@ -12,6 +12,8 @@ import xml.etree.ElementTree
 
 TAP_PLAN = re.compile(r"^1\.\.\d+$", re.M)
 TAP_CASE = re.compile(r"^(ok|not ok) \d+ ?(.*)$", re.M)
+GTEST_CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+\.\S+?)(?:, where .*)? \(\d+ ms\)$", re.M)
+GTEST_REASON = re.compile(r": Skipped\n(.*)$", re.M)
 TAP_SKIP = re.compile(r"\s*# skip\s*(.*)$", re.I)
 
 
@@ -37,6 +39,23 @@ class Sum:
                 self.passed += 1
         return failed
 
+    def add_gtest(self, name, output):
+        """Counts the cases of a GoogleTest program; returns whether one of them failed."""
+        failed = False
+        start = 0
+        for match in GTEST_CASE.finditer(output):
+            verdict, title = match.groups()
+            if verdict == "FAILED":
+                self.failures.append(f"{name}: {title}")
+                failed = True
+            elif verdict == "SKIPPED":
+                reason = GTEST_REASON.search(output, start, match.start())
+                self.skips.append(f"{name}: {title}: {reason[1] if reason else 'no reason given'}")
+            else:
+                self.passed += 1
+            start = match.end()
+        return failed
+
     def add(self, run, case):
         """Counts one ctest."""
         name = f"{case.get('name')} ({run})"
@@ -45,6 +64,9 @@ class Sum:
         if TAP_PLAN.search(output) and TAP_CASE.search(output):
             if not self.add_tap(name, output) and failed:
                 self.failures.append(f"{name}: the command itself failed")
+        elif GTEST_CASE.search(output):
+            if not self.add_gtest(name, output) and failed:
+                self.failures.append(f"{name}: the program itself failed")
         elif failed:
             self.failures.append(name)
         elif case.get("status") == "run":
