@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -52,9 +53,14 @@ struct ListOptions {
 /// Receives entries in batches, in the order asked for. An error stops the listing and is returned.
 using ListSink = std::function<Result<void>(std::span<const ListedEntry> batch)>;
 
+struct ListReport {
+  /// Of the whole cache, whatever was listed. Nothing where states and order needed no scan.
+  std::optional<EntryCounts> counts;
+};
+
 /// Lists entries of a cache whose superblock has a valid geometry (CheckReport::geometry).
 /// Damaged entries are listed as they are. Errors: not_a_cache, io, cancelled, those of the sink.
-WC_API Result<void> list_entries(IoPort& port, const ListOptions& options, const ListSink& sink,
+WC_API Result<ListReport> list_entries(IoPort& port, const ListOptions& options, const ListSink& sink,
                                  Observer& observer);
 
 /// Receives raw bytes in ascending order.
@@ -79,6 +85,7 @@ struct DirtyMap {
   std::uint64_t origin_sectors = 0;   ///< the origin's size, or the end of the last live block
   Sector sectors_per_cell = 1;        ///< multiple of the block size
   std::uint64_t blocks_per_cell = 1;  ///< capacity of a full cell
+  std::uint64_t beyond_end = 0;       ///< live blocks at or behind origin_sectors, in no cell
   struct Cell {
     std::uint64_t live = 0;
     Sequence oldest = kFreeSequence;  ///< lowest sequence among its live blocks
@@ -86,7 +93,8 @@ struct DirtyMap {
   };
   std::vector<Cell> cells;
 };
-/// Errors: not_a_cache, io, cancelled.
+/// At most `cell_count` cells, 1 to 2^20; a block counts where it begins.
+/// Errors: not_a_cache, invalid_argument, io, cancelled.
 WC_API Result<DirtyMap> dirty_map(IoPort& port, std::size_t cell_count, std::uint64_t memory_bytes,
                                   Observer& observer);
 
