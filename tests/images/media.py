@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The writecache format as Python values: written apart from the library, so that tests do not check it with itself."""
+
+import collections
+import struct
+
+MAGIC = 0x23489321
+FREE = 2**64 - 1
+Entry = collections.namedtuple("Entry", "sector sequence")
+SUPERBLOCK = struct.Struct("<IIIIQQ")
+
+
+def metadata_bytes(blocks, block_size):
+    return -(-(64 + 16 * blocks) // block_size) * block_size
+
+
+def blocks_that_fit(area_bytes, block_size):
+    blocks = area_bytes // (block_size + 16)
+    while blocks and metadata_bytes(blocks, block_size) + blocks * block_size > area_bytes:
+        blocks -= 1
+    return blocks
+
+
+class Image:
+    """A cache image that can be read and damaged; `data` is the whole device."""
+
+    def __init__(self, data, start_sector=0):
+        self.data = bytearray(data)
+        self.start = start_sector * 512
+
+    def superblock(self):
+        names = ("magic", "version", "block_size", "pad", "n_blocks", "seq_count")
+        return dict(zip(names, SUPERBLOCK.unpack_from(self.data, self.start)))
+
+    def set(self, **fields):
+        values = self.superblock()
+        values.update(fields)
+        SUPERBLOCK.pack_into(self.data, self.start, *values.values())
+
+    def entry(self, index):
+        return Entry(*struct.unpack_from("<QQ", self.data, self.start + 64 + 16 * index))
+
+    def set_entry(self, index, sector=None, sequence=None):
+        old = self.entry(index)
+        struct.pack_into("<QQ", self.data, self.start + 64 + 16 * index, old.sector if sector is None else sector,
+                         old.sequence if sequence is None else sequence)
+
+    def entries(self):
+        count = self.superblock()["n_blocks"]
+        raw = memoryview(self.data)[self.start + 64:self.start + 64 + 16 * count]
+        return [Entry(*pair) for pair in struct.iter_unpack("<QQ", raw)]
+
+    def block(self, index):
+        superblock = self.superblock()
+        size = superblock["block_size"]
+        offset = self.start + metadata_bytes(superblock["n_blocks"], size) + index * size
+        return bytes(self.data[offset:offset + size])
+
+    def set_block(self, index, content):
+        superblock = self.superblock()
+        size = superblock["block_size"]
+        offset = self.start + metadata_bytes(superblock["n_blocks"], size) + index * size
+        self.data[offset:offset + size] = content
+
+    def counts(self):
+        """States of the entries, after section 2 of the format facts."""
+        sequence = self.superblock()["seq_count"]
+        newest = {}
+        result = collections.Counter()
+        for index, entry in enumerate(self.entries()):
+            if entry.sequence == FREE:
+                result["free"] += 1
+            elif entry.sequence == sequence:
+                result["uncommitted"] += 1
+            elif entry.sequence > sequence:
+                result["future"] += 1
+            else:
+                result["committed"] += 1
+                newest[entry.sector] = max(newest.get(entry.sector, (-1, -1)), (entry.sequence, index))
+        result["live"] = len(newest)
+        result["stale"] = result["committed"] - len(newest)
+        return result
+
+    def live(self):
+        """{sector: index} of the newest committed entry of each sector; of equals the highest index."""
+        sequence = self.superblock()["seq_count"]
+        newest = {}
+        for index, entry in enumerate(self.entries()):
+            if entry.sequence < sequence:
+                newest[entry.sector] = max(newest.get(entry.sector, (-1, -1)), (entry.sequence, index))
+        return {sector: index for sector, (_, index) in newest.items()}

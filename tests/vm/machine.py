@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A machine with the real driver: cases are shell snippets, run in order in one boot, on images in one pool disk."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+MIB = 1 << 20
+MEMORY_MIB = 512
+PMEM_MIB = 64
+TOP_MIB = 16            # ordinary memory left above the persistent region, which is cut otherwise
+AREA_ALIGNMENT = MIB    # every image begins at a multiple of this in the pool
+BOOT_SECONDS_MAX = 240
+
+
+class Skip(Exception):
+    """The suite cannot run here; the text says why."""
+
+
+class Area:
+    """A byte range of the pool disk that holds one image."""
+
+    def __init__(self, pool, offset, length):
+        self.pool, self.offset, self.length = pool, offset, length
+
+    def write(self, data, at=0):
+        if at + len(data) > self.length:
+            raise ValueError("image does not fit its area")
+        with open(self.pool, "r+b") as file:
+            file.seek(self.offset + at)
+            file.write(data)
+
+    def read(self):
+        with open(self.pool, "rb") as file:
+            file.seek(self.offset)
+            return file.read(self.length)
+
+
+class Outcome:
+    """What a case said: its exit status and its KEY=VALUE lines."""
+
+    def __init__(self, name):
+        self.name, self.status, self.lines, self.values = name, None, [], {}
+
+    def add(self, line):
+        self.lines.append(line)
+        key, equals, value = line.partition("=")
+        if equals and re.fullmatch(r"[a-z_.0-9]+", key):
+            self.values.setdefault(key, []).append(value)
+
+    def get(self, key):
+        return self.values.get(key, [None])[0]
+
+    def all(self, key):
+        return self.values.get(key, [])
+
+
+class Machine:
+    """One boot. Allocate areas, add cases, boot(), then read the outcomes and the areas."""
+
+    def __init__(self, folder, kernel, vmio):
+        self.folder = pathlib.Path(folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.kernel, self.vmio = pathlib.Path(kernel), pathlib.Path(vmio)
+        self.pool = self.folder / "pool.img"
+        self.pool.touch()
+        self.used = 0
+        self.cases = []
+        self.outcomes = {}
+        self.seconds = 0.0
+
+    def area(self, length):
+        area = Area(self.pool, self.used, length)
+        self.used += -(-length // AREA_ALIGNMENT) * AREA_ALIGNMENT
+        os.truncate(self.pool, self.used)
+        return area
+
+    def case(self, name, script, **variables):
+        """Adds a case: `variables` become shell variables, then lib.sh is read, then `script` runs under -e."""
+        if any(name == other for other, _ in self.cases):
+            raise ValueError(f"two cases named {name}")
+        head = "".join(f"{key}='{value}'\n" for key, value in variables.items())
+        self.cases.append((name, head + ". /lib.sh\n" + script + "\n"))
+
+    def boot(self):
+        root = self.folder / "root"
+        for part in ("bin", "cases", "modules"):
+            (root / part).mkdir(parents=True)
+        copy(HERE / "guest/init", root / "init", 0o755)
+        copy(HERE / "guest/lib.sh", root / "lib.sh", 0o644)
+        copy(self.vmio, root / "bin/vmio", 0o755)
+        copy("/bin/busybox", root / "bin/busybox", 0o755)
+        for file in (self.kernel / "modules").iterdir():
+            copy(file, root / "modules" / file.name, 0o644)
+        add_program(root, shutil.which("dmsetup", path=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+        for name, script in self.cases:
+            (root / "cases" / name).write_text(script)
+        (root / "cases/order").write_text("".join(name + "\n" for name, _ in self.cases))
+        initramfs = self.folder / "initramfs.cpio"
+        with open(initramfs, "wb") as out:
+            names = "\n".join(sorted(str(path.relative_to(root)) for path in root.rglob("*")))
+            subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], input=names.encode(), stdout=out, cwd=root, check=True)
+        console = self.folder / "console.log"
+        start = MEMORY_MIB - TOP_MIB - PMEM_MIB
+        command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB), "-smp", "1", "-nodefaults",
+                   "-display", "none", "-no-reboot", "-serial", f"file:{console}", "-kernel", str(self.kernel / "vmlinuz"),
+                   "-initrd", str(initramfs), "-append",
+                   f"console=ttyS0 quiet loglevel=1 panic=-1 oops=panic mitigations=off memmap={PMEM_MIB}M!{start}M",
+                   "-drive", f"if=none,id=pool,format=raw,cache=unsafe,discard=unmap,file={self.pool}",
+                   "-device", "virtio-blk-pci,drive=pool"]
+        began = time.monotonic()
+        try:
+            run = subprocess.run(command, timeout=BOOT_SECONDS_MAX, capture_output=True, text=True)
+            trouble = f"qemu exit {run.returncode}: {run.stderr.strip()}" if run.returncode else ""
+        except subprocess.TimeoutExpired:
+            trouble = f"the machine did not power off within {BOOT_SECONDS_MAX} s"
+        self.seconds = time.monotonic() - began
+        text = console.read_text(errors="replace").replace("\r", "") if console.exists() else ""
+        self.read_console(text)
+        if trouble or "@@FINISHED" not in text:
+            print(f"# machine: {trouble or 'it stopped before the end'}; see {console}", file=sys.stderr)
+        return self.outcomes
+
+    def read_console(self, text):
+        current = None
+        for line in text.splitlines():
+            words = line.split()
+            if line.startswith("@@BROKEN"):
+                raise RuntimeError(f"the machine is not usable: {line[9:]}")
+            if line.startswith("@@KERNEL"):
+                self.kernel_release = line[9:]
+            elif line.startswith("@@BEGIN"):
+                current = self.outcomes.setdefault(words[1], Outcome(words[1]))
+            elif line.startswith("@@END"):
+                self.outcomes[words[1]].status = int(words[2])
+                current = None
+            elif current is not None:
+                current.add(line)
+        for name, _ in self.cases:
+            self.outcomes.setdefault(name, Outcome(name))
+
+
+def copy(source, target, mode):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def add_program(root, program):
+    """A program of the host with the libraries that ldd names."""
+    copy(program, root / "bin" / pathlib.Path(program).name, 0o755)
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    for library in re.findall(r"(/\S+) \(0x", listing):
+        copy(library, root / library.lstrip("/"), 0o755)
+
+
+def fetch_kernel(folder):
+    """Fills `folder` with kernel.sh, or raises Skip."""
+    run = subprocess.run([str(HERE / "kernel.sh"), str(folder)], capture_output=True, text=True)
+    if run.returncode == 77:
+        raise Skip(run.stdout.strip())
+    if run.returncode != 0:
+        raise RuntimeError(f"kernel.sh: {run.stdout}{run.stderr}")

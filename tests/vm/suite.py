@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the scripts of this folder share: their arguments, the report of cases, the areas of a case, the tools."""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import traceback
+
+import machine
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "images"))
+
+STATUS_FIELDS = ("error", "n_blocks", "free", "writeback", "read", "read_hit", "write", "write_hit_uncommitted",
+                 "write_hit_committed", "write_around", "write_allocate", "write_blocked", "flush", "discard")
+TOOLS = ("wc-check", "wc-dump", "wc-flush", "wc-format")
+
+
+def run(main, description):
+    """Calls main(arguments, report), prints the cases, and ends with 0, 1, or 77 when the suite cannot run here."""
+    sys.stdout.reconfigure(line_buffering=True)
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--work", required=True, type=pathlib.Path, help="folder for images, made anew where needed")
+    parser.add_argument("--vmio", required=True, type=pathlib.Path, help="the built helper of the test machine")
+    parser.add_argument("--tools", type=pathlib.Path, help="folder that holds one folder per built command")
+    parser.add_argument("--only", default="", help="run the cases whose name matches this expression")
+    arguments = parser.parse_args()
+    report = Report()
+    try:
+        arguments.kernel = arguments.work / "kernel"
+        machine.fetch_kernel(arguments.kernel)
+        main(arguments, report)
+    except machine.Skip as skip:
+        print(skip)
+        sys.exit(77)
+    sys.exit(report.finish())
+
+
+class Report:
+    """One line a case; a case without complaints is ok."""
+
+    def __init__(self):
+        self.names, self.failed = [], []
+
+    @contextlib.contextmanager
+    def case(self, name):
+        problems = Problems()
+        try:
+            yield problems
+        except Exception as error:  # a broken case must not hide the others
+            traceback.print_exc()
+            problems.add(f"{type(error).__name__}: {error}")
+        self.names.append(name)
+        if problems.list:
+            self.failed.append(name)
+            print(f"not ok {name}: " + "; ".join(problems.list))
+        else:
+            print(f"ok {name}")
+
+    def finish(self):
+        print(f"# {len(self.names)} cases, {len(self.failed)} failed: {' '.join(self.names)}")
+        return 1 if self.failed or not self.names else 0
+
+
+class Problems:
+    """The complaints of one case."""
+
+    def __init__(self):
+        self.list = []
+
+    def add(self, text):
+        self.list.append(text)
+
+    def equal(self, what, seen, expected):
+        if seen != expected:
+            self.add(f"{what}: {shorten(seen)} instead of {shorten(expected)}")
+
+    def same_bytes(self, what, seen, expected):
+        if seen == expected:
+            return
+        if len(seen) != len(expected):
+            self.add(f"{what}: {len(seen)} bytes instead of {len(expected)}")
+            return
+        sectors = [at // 512 for at in range(0, len(seen), 512) if seen[at:at + 512] != expected[at:at + 512]]
+        self.add(f"{what}: {len(sectors)} sectors differ, first {sectors[:8]}")
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) <= 300 else text[:300] + "..."
+
+
+class Bed:
+    """The areas of one case in the pool disk of a machine, and the case itself."""
+
+    def __init__(self, vm, name, kind, block_size, cache, origin, start=0):
+        """`cache` and `origin` are bytes, or a length for zeros."""
+        self.name, self.kind, self.block_size, self.start, self.vm = name, kind, block_size, start, vm
+        cache_length, origin_length = (image if isinstance(image, int) else len(image) for image in (cache, origin))
+        self.areas = {key: vm.area(length) for key, length in (
+            ("cache", cache_length), ("origin", origin_length), ("snap", cache_length), ("snap_origin", origin_length),
+            ("merged", origin_length), ("after", cache_length))}
+        for key, image in (("cache", cache), ("origin", origin)):
+            if not isinstance(image, int):
+                self.areas[key].write(image)
+
+    def script(self, text):
+        areas = self.areas
+        self.vm.case(self.name, text, TYPE=self.kind, BS=self.block_size, START=self.start,
+                     CACHE_LEN=areas["cache"].length, ORIGIN_LEN=areas["origin"].length,
+                     **{f"{key.upper()}_AT": area.offset for key, area in areas.items()})
+        return self
+
+    def outcome(self):
+        return self.vm.outcomes[self.name]
+
+    def read(self, key):
+        return self.areas[key].read()
+
+
+def finished(problems, outcome):
+    """The case ran to its end and the kernel was not in trouble."""
+    if outcome.status is None:
+        problems.add("the machine never finished this case")
+    elif outcome.status != 0:
+        problems.add(f"the case failed in the machine ({outcome.status}): {' / '.join(outcome.lines[-3:])}")
+    for trouble in outcome.all("kernel_trouble"):
+        problems.add(f"kernel log: {trouble}")
+    return outcome.status == 0
+
+
+def status_fields(line):
+    """`0 LEN writecache` and 14 numbers, as a dictionary."""
+    return dict(zip(STATUS_FIELDS, map(int, line.split()[3:])))
+
+
+def driver_activation(outcome, label, was_blank):
+    """What the driver did: outcome and driver_message in the words of wc-check --json, status fields or None."""
+    messages = [text for line in outcome.all(f"{label}.dmesg")
+                for text in [line.rpartition("writecache: ")[2]] if "writecache: " in line]
+    if outcome.get(f"{label}.load") != "0":
+        return "refuses", (messages[0].rpartition(" (-")[0] if messages else ""), None
+    fields = status_fields(outcome.get(f"{label}.status"))
+    if fields["error"]:
+        return "loads-with-error", (messages[0] if messages else ""), fields
+    return ("formats" if was_blank else "loads"), (messages[0] if messages else ""), fields
+
+
+class Tools:
+    """The built commands, run on image files."""
+
+    def __init__(self, folder):
+        self.paths = {}
+        for name in TOOLS:
+            path = folder / name / name
+            if not path.exists():
+                raise RuntimeError(f"{path} is not built")
+            self.paths[name] = path
+
+    def run(self, name, *words, timeout=120):
+        command = [str(self.paths[name]), *map(str, words)]
+        return subprocess.run(command, capture_output=True, timeout=timeout, check=False)
+
+    def json(self, name, *words):
+        """(exit status, JSON object); the object is {} when there was none, with stderr under "stderr"."""
+        done = self.run(name, "--json", *words)
+        try:
+            return done.returncode, json.loads(done.stdout)
+        except json.JSONDecodeError:
+            return done.returncode, {"stderr": done.stderr.decode(errors="replace").strip()}
+
+
+def compare_prediction(problems, predicted, driver, before, after):
+    """`predicted` is wc-check's activation member, `driver` from driver_activation; images before and after it."""
+    kind, message, fields = driver
+    problems.equal("predicted outcome", predicted.get("outcome"), kind)
+    said = predicted.get("driver_message") or ""
+    problems.equal("predicted driver_message", said, message)
+    if kind in ("loads", "loads-with-error"):
+        freed = fields["free"] - before.counts()["free"]
+        problems.equal("predicted frees_entries", predicted.get("frees_entries"), freed)
+        problems.equal("free entries on the medium after activation", after.counts()["free"], fields["free"])
