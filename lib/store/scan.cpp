@@ -104,6 +104,7 @@ struct Scan::Impl {
   std::optional<Sequence> highest;
   Sequence highest_committed = 0;
   bool counting = true;                   ///< the first resolve counts, later ones only collect
+  std::optional<BlockIndex> window;       ///< where the window begins that `superseded` holds whole
   std::uint64_t done_bytes = 0;
   std::uint64_t total_bytes = 0;
 };
@@ -312,8 +313,12 @@ bool Scan::Impl::resolve_batch(const EntryBatch& batch, SectorTable& table, std:
 
 /// Compares the candidates and collects those superseded from `window_begin` on.
 Result<void> Scan::Impl::resolve(BlockIndex window_begin, Observer& observer) {
+  window.reset();
   superseded.restart(window_begin);
-  if (candidates_max == 0) return {};
+  if (candidates_max == 0) {
+    window = window_begin;
+    return {};
+  }
   const std::size_t wanted = std::max<std::uint64_t>(4096, candidates_max * 2 * sizeof(SectorTable::Slot));
   const std::size_t table_bytes = std::min<std::uint64_t>(bits.size_bytes(), wanted);
   if (partitions == 0) {
@@ -347,6 +352,7 @@ Result<void> Scan::Impl::resolve(BlockIndex window_begin, Observer& observer) {
     }
   }
   superseded.finish();
+  window = window_begin;
   return {};
 }
 
@@ -379,7 +385,7 @@ Result<void> Scan::visit(const BatchVisitor& visitor, Observer& observer) const 
   std::vector<std::uint64_t> superseded_bits;
   BlockIndex begin = 0;
   while (begin < impl.geometry.n_blocks) {
-    if (impl.superseded.begin() != begin) {
+    if (impl.window != begin) {
       WC_REACHED("scan: another window of superseded entries");
       if (auto resolved = impl.resolve(begin, observer); !resolved) return resolved;
     }
