@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# wc_instrumentation: sanitizers, coverage and hardening, as asked for by WC_SANITIZE, WC_COVERAGE and WC_HARDENING.
+# wc_instrumentation: sanitizers, coverage, marks and hardening, as asked for by WC_SANITIZE, WC_COVERAGE, WC_MARKS and
+#                     WC_HARDENING.
 # wc_fuzz_engine:     libFuzzer's main(), empty unless WC_SANITIZE contains `fuzzer` (WC_FUZZING then is true).
 add_library(wc_instrumentation INTERFACE)
 add_library(wc_fuzz_engine INTERFACE)
@@ -29,6 +30,10 @@ endif()
 if(WC_COVERAGE)
   target_compile_options(wc_instrumentation INTERFACE --coverage -fprofile-update=atomic)
   target_link_options(wc_instrumentation INTERFACE --coverage)
+endif()
+
+if(WC_MARKS)
+  target_compile_definitions(wc_instrumentation INTERFACE WC_MARKS)
 endif()
 
 if(WC_HARDENING)

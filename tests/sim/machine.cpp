@@ -3,6 +3,7 @@
 #include "sim/machine.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace wc::sim {
 namespace {
@@ -15,15 +16,15 @@ std::uint64_t placed_hash(unsigned part, std::uint64_t place, std::span<const st
 
 }  // namespace
 
-Machine::Machine(const MachineImage& image, const MachineOptions& options, std::uint64_t seed)
-    : disk(SimDevice{.content = image.cache,
+Machine::Machine(MachineImage image, const MachineOptions& options, std::uint64_t seed)
+    : disk(SimDevice{.content = std::move(image.cache),
                      .logical_block_bytes = options.cache_logical_block_bytes,
                      .max_io_bytes = options.max_io_bytes},
-           SimDevice{.content = image.origin,
+           SimDevice{.content = std::move(image.origin),
                      .logical_block_bytes = options.origin_logical_block_bytes,
                      .max_io_bytes = options.max_io_bytes},
            seed, power, &clock),
-      undo(image.undo, seed + 1, power) {}
+      undo(std::move(image.undo), seed + 1, power) {}
 
 MachineImage Machine::content() const {
   return {disk.content(DeviceId::cache), disk.content(DeviceId::origin), undo.content()};
@@ -33,26 +34,24 @@ MachineImage Machine::durable() const {
   return {disk.durable(DeviceId::cache), disk.durable(DeviceId::origin), undo.durable()};
 }
 
+MachineImage Machine::take_durable() {
+  return {disk.take_durable(DeviceId::cache), disk.take_durable(DeviceId::origin), undo.durable()};
+}
+
+bool Machine::is_settled() const { return disk.is_settled() && undo.content() == undo.durable(); }
+
 CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
-    : base_(machine.durable()),
+    : machine_(machine),
       sectors_{machine.disk.unsettled(DeviceId::cache), machine.disk.unsettled(DeviceId::origin)},
       undo_versions_(machine.undo.crash_versions(seed)),
       seed_(seed) {
   for (unsigned part = 0; part < 2; ++part) {
-    const auto& bytes = part == 0 ? base_.cache : base_.origin;
-    for (std::size_t at = 0; at + kSectorBytes <= bytes.size(); at += kSectorBytes) {
-      base_hash_ ^= placed_hash(part, sectors_of_bytes(at), std::span(bytes).subspan(at, kSectorBytes));
+    for (const auto& sector : sectors_[part]) {
+      const auto versions = sector.versions.size();
+      places_.push_back({part, sector.sector, versions, versions - 1, {}});
     }
-    add(part, sectors_[part]);
   }
-  base_hash_ ^= placed_hash(kUndoPart, 0, base_.undo);
-  if (undo_versions_.size() > 1) {
-    Place place{kUndoPart, 0, undo_versions_.size(), 1, {}};
-    for (const auto& version : undo_versions_) {
-      place.hashes.push_back(placed_hash(kUndoPart, 0, version));
-    }
-    places_.push_back(std::move(place));
-  }
+  if (undo_versions_.size() > 1) places_.push_back({kUndoPart, 0, undo_versions_.size(), 1, {}});
   std::uint64_t combinations = 1;
   for (const auto& place : places_) {
     combinations *= place.versions;
@@ -62,13 +61,26 @@ CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
   size_ = is_complete_ ? combinations : 2 + 2 * places_.size() + kSeededChoices;
 }
 
-void CrashImages::add(unsigned part, const std::vector<UnsettledSector>& sectors) {
-  for (const auto& sector : sectors) {
-    Place place{part, sector.sector, sector.versions.size(), sector.versions.size() - 1, {}};
-    for (const auto& version : sector.versions) {
-      place.hashes.push_back(placed_hash(part, sector.sector, version));
+void CrashImages::prepare_hashes() {
+  for (unsigned part = 0; part < 2; ++part) {
+    const auto& bytes = machine_.disk.durable(part == 0 ? DeviceId::cache : DeviceId::origin);
+    for (std::size_t at = 0; at + kSectorBytes <= bytes.size(); at += kSectorBytes) {
+      base_hash_ ^= placed_hash(part, sectors_of_bytes(at), std::span(bytes).subspan(at, kSectorBytes));
     }
-    places_.push_back(std::move(place));
+  }
+  base_hash_ ^= placed_hash(kUndoPart, 0, machine_.undo.durable());
+  std::size_t at = 0;
+  for (unsigned part = 0; part < 2; ++part) {
+    for (const auto& sector : sectors_[part]) {
+      for (const auto& version : sector.versions) {
+        places_[at].hashes.push_back(placed_hash(part, sector.sector, version));
+      }
+      ++at;
+    }
+  }
+  if (at == places_.size()) return;
+  for (const auto& version : undo_versions_) {
+    places_[at].hashes.push_back(placed_hash(kUndoPart, 0, version));
   }
 }
 
@@ -100,7 +112,7 @@ std::vector<std::size_t> CrashImages::choice(std::uint64_t number) const {
 }
 
 MachineImage CrashImages::image(std::uint64_t number) const {
-  auto image = base_;
+  auto image = machine_.durable();
   const auto chosen = choice(number);
   std::size_t at = 0;
   for (unsigned part = 0; part < 2; ++part) {
@@ -113,7 +125,8 @@ MachineImage CrashImages::image(std::uint64_t number) const {
   return image;
 }
 
-std::uint64_t CrashImages::hash(std::uint64_t number) const {
+std::uint64_t CrashImages::hash(std::uint64_t number) {
+  if (base_hash_ == 0) prepare_hashes();
   auto hash = base_hash_;
   const auto chosen = choice(number);
   for (std::size_t i = 0; i < places_.size(); ++i) {

@@ -31,7 +31,7 @@ struct MachineOptions {
 
 /// A machine that was just switched on.
 struct Machine {
-  Machine(const MachineImage& image, const MachineOptions& options, std::uint64_t seed);
+  Machine(MachineImage image, const MachineOptions& options, std::uint64_t seed);
 
   SimPower power;
   SimClock clock;
@@ -42,11 +42,15 @@ struct Machine {
   MachineImage content() const;
   /// What is durable whatever happens.
   MachineImage durable() const;
+  /// The same, without a copy; the machine is of no use afterwards.
+  MachineImage take_durable();
+  /// True if everything is durable.
+  bool is_settled() const;
 };
 
 /// All images that a power cut now (or the one that has happened) may leave: every combination where
 /// there are at most 2^12 of them; else none of the unsettled sectors, all, each alone, each missing,
-/// and 256 seeded choices.
+/// and 256 seeded choices. Valid while the machine is.
 class CrashImages {
  public:
   CrashImages(const Machine& machine, std::uint64_t seed);
@@ -56,7 +60,7 @@ class CrashImages {
   bool is_complete() const noexcept { return is_complete_; }
   MachineImage image(std::uint64_t number) const;
   /// Equal for equal images.
-  std::uint64_t hash(std::uint64_t number) const;
+  std::uint64_t hash(std::uint64_t number);
 
  private:
   struct Place {
@@ -64,16 +68,16 @@ class CrashImages {
     Sector sector = 0;  // of cache and origin
     std::size_t versions = 0;
     std::size_t newest = 0;
-    std::vector<std::uint64_t> hashes;  // of each version at its place
+    std::vector<std::uint64_t> hashes;  // of each version at its place, when they are needed
   };
   std::vector<std::size_t> choice(std::uint64_t number) const;
-  void add(unsigned part, const std::vector<UnsettledSector>& sectors);
+  void prepare_hashes();
 
-  MachineImage base_;
-  std::uint64_t base_hash_ = 0;
+  const Machine& machine_;
   std::array<std::vector<UnsettledSector>, 2> sectors_;
   std::vector<Bytes> undo_versions_;
   std::vector<Place> places_;
+  std::uint64_t base_hash_ = 0;  // 0: not computed yet
   std::uint64_t seed_;
   std::uint64_t size_ = 0;
   bool is_complete_ = false;

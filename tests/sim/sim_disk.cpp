@@ -281,6 +281,10 @@ Bytes SimDisk::content(DeviceId device) const {
   return bytes;
 }
 
+bool SimDisk::is_settled() const noexcept {
+  return in_flight_.empty() && disks_[0].cached.empty() && disks_[1].cached.empty();
+}
+
 std::vector<UnsettledSector> SimDisk::unsettled(DeviceId device) const {
   const auto& of = disk(device);
   std::map<Sector, std::vector<SectorBytes>> open;

@@ -79,6 +79,10 @@ class SimDisk final : public IoPort {
   Bytes content(DeviceId device) const;
   /// What is durable whatever happens.
   const Bytes& durable(DeviceId device) const noexcept { return disk(device).durable; }
+  /// True if nothing is in flight or only cached: what is durable is all there is.
+  bool is_settled() const noexcept;
+  /// Gives the durable content away; the disk is of no use afterwards.
+  Bytes take_durable(DeviceId device) noexcept { return std::move(disk(device).durable); }
   /// What a power cut at this moment (or the one that has happened) leaves open.
   std::vector<UnsettledSector> unsettled(DeviceId device) const;
 

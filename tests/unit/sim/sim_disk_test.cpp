@@ -133,7 +133,7 @@ TEST_F(SimDiskTest, AnyVersionOfASectorMaySurvive) {
   late.fill('c');
   disk().submit(late.op);
   std::set<char> seen;
-  const CrashImages images(*machine_, 1);
+  CrashImages images(*machine_, 1);
   for (std::uint64_t i = 0; i < images.size(); ++i) {
     seen.insert(std::to_integer<char>(images.image(i).cache[0]));
   }
@@ -186,7 +186,7 @@ TEST_F(SimDiskTest, APowerCutFailsEverythingAndFreezesTheMedium) {
   run(after);
   EXPECT_FALSE(after.succeeded());
   EXPECT_EQ(after.outcome->error().os_errno, EIO);
-  const CrashImages images(*machine_, 1);
+  CrashImages images(*machine_, 1);
   EXPECT_EQ(images.size(), before);
   for (std::uint64_t i = 0; i < images.size(); ++i) {
     EXPECT_EQ(images.image(i).cache[4096], std::byte{0});
@@ -197,7 +197,7 @@ TEST_F(SimDiskTest, SectorsOfAWriteInFlightSurviveIndependently) {
   TestOp op(IoKind::write, 0, 2048);
   op.fill('t');
   disk().submit(op.op);
-  const CrashImages images(*machine_, 1);
+  CrashImages images(*machine_, 1);
   EXPECT_TRUE(images.is_complete());
   EXPECT_EQ(images.size(), 16U);
   std::set<Bytes> different;
@@ -213,7 +213,7 @@ TEST_F(SimDiskTest, SectorsOfAWriteInFlightSurviveIndependently) {
 
 TEST_F(SimDiskTest, ManyUnsettledSectorsAreSampledWithNoneAllEachAloneAndEachMissing) {
   write(0, 8192, 'm');
-  const CrashImages images(*machine_, 1);
+  CrashImages images(*machine_, 1);
   EXPECT_FALSE(images.is_complete());
   EXPECT_EQ(images.size(), 2U + 2U * 16U + kSeededChoices);
   const auto survivors = [&](std::uint64_t number) {

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The scenarios of the crash sweep, one family for each command.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/crash_sweep.hpp"
+
+namespace wc::crash {
+
+/// wc-format: over a blank device, a clean cache, a dirty one; wiping; finishing; restoring entries.
+std::vector<sim::Scenario> format_scenarios(std::uint64_t seed);
+
+}  // namespace wc::crash
