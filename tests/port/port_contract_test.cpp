@@ -224,7 +224,7 @@ TEST_P(PortContract, OffsetsCountFromTheWindow) {
 }
 
 TEST_P(PortContract, TakesManyMoreOperationsThanAnyRingHolds) {
-  constexpr std::size_t kCount = 3000;
+  constexpr std::size_t kCount = 1000;
   constexpr std::uint64_t kBytes = 512;
   MAKE_PORT({.size_bytes = kCount * 4 * kKiB});
   std::vector<AlignedMemory> memory;
