@@ -114,6 +114,13 @@ class Finder {
   }
   bool count_stands(const Hypothesis& h) const { return superblock_ && superblock_->n_blocks == h.n_blocks; }
 
+  /// The stored S is believed where the superblock around it is, or says so and S fits the entries.
+  bool stored_sequence_stands(const Hypothesis& h) const {
+    if (!superblock_ || superblock_->seq_count > kPlausibleSequence) return false;
+    return both_fields_stand(h) ||
+           (superblock_->magic == kMagic && superblock_->seq_count >= h.size->highest);
+  }
+
   bool both_fields_stand(const Hypothesis& h) const {
     return is_exact(h) && block_size_stands(h) && count_stands(h) && is_wanted(h);
   }
@@ -200,7 +207,7 @@ class Finder {
       out.push_back(candidate);
       return;
     }
-    const bool stored_stands = both_fields_stand(h) && superblock_->seq_count <= kPlausibleSequence;
+    const bool stored_stands = stored_sequence_stands(h);
     if (stored_stands && superblock_->seq_count == 0 && superblock_->magic == 0 && h.size->committed != 0) {
       // A format that was interrupted, over entries of an older cache: only the user knows which counts.
       WC_REACHED("rebuild: interrupted format over an older cache");
