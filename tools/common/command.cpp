@@ -89,18 +89,6 @@ const char* to_string(ErrorCode code) noexcept {
   return "unknown";
 }
 
-nlohmann::ordered_json superblock_json(const Superblock& superblock, const std::optional<Geometry>& geometry) {
-  nlohmann::ordered_json json{
-      {"magic", superblock.magic},       {"version", superblock.version},     {"block_size", superblock.block_size},
-      {"n_blocks", superblock.n_blocks}, {"seq_count", superblock.seq_count}, {"data_offset", nullptr},
-      {"metadata_bytes", nullptr}};
-  if (geometry) {
-    json["data_offset"] = geometry->data_offset_bytes;
-    json["metadata_bytes"] = geometry->metadata_bytes();
-  }
-  return json;
-}
-
 namespace {
 
 int usage_error(const CommandLine& line, Environment& environment, const std::string& what) {

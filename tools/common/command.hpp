@@ -18,7 +18,7 @@
 #include "common/command_line.hpp"
 #include "common/environment.hpp"
 #include "common/exit_status.hpp"
-#include "writecache/superblock.hpp"
+#include "common/report_json.hpp"
 
 namespace wc::tools {
 
@@ -70,10 +70,6 @@ class Console {
 
 /// The word of an error code in JSON: "io", "no-space", "busy", ...
 const char* to_string(ErrorCode code) noexcept;
-
-/// {"magic", "version", "block_size", "n_blocks", "seq_count", "data_offset", "metadata_bytes"}; the
-/// last two are null where the raw numbers give no geometry.
-nlohmann::ordered_json superblock_json(const Superblock& superblock, const std::optional<Geometry>& geometry);
 
 /// Parses, runs `body`, catches everything, flushes standard output and returns the exit status. A
 /// failed write to standard output adds 8: with a message, or silently when the reader went away.

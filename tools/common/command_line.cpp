@@ -3,6 +3,7 @@
 #include "common/command_line.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -11,11 +12,25 @@
 #include "writecache/version.hpp"
 
 namespace wc::tools {
+namespace {
+
+/// Shows what an option takes, but not which others it excludes: the manual page tells that.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string type = option->get_type_size() == 0 ? std::string() : option->get_type_name();
+    return type.empty() ? type : " " + type;
+  }
+};
+
+}  // namespace
 
 CommandLine::CommandLine(std::string name, const std::string& summary, CommonOptions& common)
     : name_(std::move(name)), common_(common), app_(summary, name_) {
   app_.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app_.get_formatter()->column_width(34);
+  auto formatter = std::make_shared<HelpFormatter>();
+  formatter->column_width(34);
+  app_.formatter(formatter);
   app_.set_help_flag("-h,--help", "Print this text and exit");
   app_.set_version_flag("--version",
                         name_ + " (writecache-tools) " WC_TOOLS_VERSION ", libwritecache " + std::string(version()),

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// wc-flush: opens both devices, calls the library, reports what reached the origin.
+#include "wc-flush/command.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/command.hpp"
+#include "common/progress.hpp"
+#include "common/text.hpp"
+#include "wc-flush/options.hpp"
+#include "writecache/drain.hpp"
+
+namespace wc::tools {
+namespace {
+
+constexpr std::size_t kRangesShown = 16;
+constexpr double kNsPerSecond = 1e9;
+
+double seconds_of(const DrainReport& report) { return static_cast<double>(report.nanoseconds) / kNsPerSecond; }
+
+void print_json(Console& console, const DrainReport& report) {
+  auto ranges = nlohmann::ordered_json::array();
+  for (const FailedRange& range : report.failed_ranges) {
+    ranges.push_back({{"sector", range.first}, {"count", range.count}, {"error", range.error}});
+  }
+  console.print_json({{"blocks_total", report.blocks_total},
+                      {"blocks_written", report.blocks_written},
+                      {"bytes_written", report.bytes_written},
+                      {"blocks_failed", report.blocks_failed},
+                      {"failed_ranges", ranges},
+                      {"entries_freed", report.entries_freed},
+                      {"seconds", seconds_of(report)}});
+}
+
+void print_text(Console& console, const FlushCommandOptions& options, const Devices& devices,
+                const DrainReport& report) {
+  const std::string cache = printable(devices.cache_path());
+  const std::string origin = printable(devices.origin_path());
+  if (options.drain.dry_run) {
+    console.text("{}: {} would be written to {}\n", cache, counted(report.blocks_total, "block", "blocks"), origin);
+    return;
+  }
+  const double seconds = seconds_of(report);
+  std::string rate;
+  if (seconds > 0 && report.bytes_written != 0) {
+    rate = fmt::format(", {}/s",
+                       human_bytes(static_cast<std::uint64_t>(static_cast<double>(report.bytes_written) / seconds)));
+  }
+  console.text("{}: {} of {} written to {} ({} in {:.1f} s{})\n", cache, report.blocks_written,
+               counted(report.blocks_total, "block", "blocks"), origin, human_bytes(report.bytes_written), seconds,
+               rate);
+  if (options.drain.keep) {
+    console.text("the cache still holds them (--keep)\n");
+  } else {
+    console.text("{} freed\n", counted(report.entries_freed, "entry", "entries"));
+  }
+}
+
+/// Lost ranges are told even under --quiet: they are why the exit status is not 0.
+void print_failures(Console& console, const Devices& devices, const DrainReport& report) {
+  if (report.blocks_failed == 0) return;
+  const bool tells_all = console.is_verbose();
+  std::size_t shown = 0;
+  for (const FailedRange& range : report.failed_ranges) {
+    if (shown == kRangesShown && !tells_all) break;
+    console.error(devices.origin_path(),
+                  fmt::format("sectors {}+{} are not up to date: {}", range.first, range.count, range.error));
+    ++shown;
+  }
+  if (shown < report.failed_ranges.size()) {
+    console.error(devices.origin_path(), fmt::format("and {} more (-v or --json lists them)",
+                                                     counted(report.failed_ranges.size() - shown, "range", "ranges")));
+  }
+  console.error(devices.cache_path(),
+                fmt::format("{} only in the cache (run the command again once the devices are readable)",
+                            counted(report.blocks_failed, "block is still", "blocks are still")));
+}
+
+int exit_status(const FlushCommandOptions& options, const DrainReport& report) {
+  int status = kExitFine;
+  if (report.blocks_failed != 0) status |= kExitRemaining;
+  if (report.cancelled) {
+    status |= kExitCancelled;
+    if (!options.drain.dry_run && report.blocks_written < report.blocks_total) status |= kExitRemaining;
+  }
+  return status;
+}
+
+int run_flush(Console& console, const FlushCommandOptions& options) {
+  const DrainOptions& drain_options = options.drain;
+  OpenOptions open_options;
+  open_options.direct = DirectIo::always;
+  open_options.cache = options.common.cache_spec(drain_options.dry_run || drain_options.keep ? Access::read_shared
+                                                                                             : Access::write_exclusive);
+  open_options.origin =
+      options.common.origin_spec(drain_options.dry_run ? Access::read_shared : Access::write_exclusive);
+  const auto opened = console.environment().open_devices(open_options);
+  if (!opened) return console.fail(options.common.cache, opened.error());
+  Devices& devices = **opened;
+
+  ProgressPrinter progress(console);
+  const auto report = drain(devices.port(), devices.clock(), drain_options, progress);
+  progress.finish();
+  if (!report) {
+    const Error& error = report.error();
+    if (error.code == ErrorCode::damaged) return console.fail(devices.cache_path(), error, kExitRemaining);
+    return console.fail(devices.cache_path(), error);
+  }
+  if (options.common.json) {
+    print_json(console, *report);
+  } else {
+    print_text(console, options, devices, *report);
+  }
+  print_failures(console, devices, *report);
+  if (report->cancelled) {
+    console.error(devices.cache_path(), "stopped by a signal; what was written is safe (run it again to go on)");
+  }
+  return exit_status(options, *report);
+}
+
+}  // namespace
+
+int wc_flush_main(Arguments arguments, Environment& environment) {
+  FlushCommandOptions options;
+  CommandLine line("wc-flush", "Writes the dirty blocks of a dm-writecache cache to its origin, then frees them.",
+                   options.common);
+  add_flush_options(line, options);
+  return run_command(line, arguments, environment, [&](Console& console) { return run_flush(console, options); });
+}
+
+}  // namespace wc::tools
