@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// FailureList: the parts of the origin that a drain could not bring up to date, joined and bounded.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "writecache/drain.hpp"
+
+namespace wc::ops {
+
+/// Keeps the first kFailedRangesMax ranges, however many are added.
+class FailureList {
+ public:
+  void add(Sector first, Sector count, std::string error);
+  /// Ascending; neighbours with the same error are one range.
+  std::vector<FailedRange> take();
+
+ private:
+  void compact();
+
+  std::vector<FailedRange> ranges_;
+};
+
+}  // namespace wc::ops
