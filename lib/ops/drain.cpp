@@ -17,6 +17,7 @@
 #include "store/ordered_entries.hpp"
 #include "store/scan.hpp"
 #include "store/superblock_io.hpp"
+#include "writecache/check.hpp"
 
 namespace wc {
 namespace {
@@ -92,6 +93,7 @@ class Drain final : public ops::CopyResults {
   bool is_in_range(Sector sector) const noexcept;
   Result<void> validate() const;
   Result<void> work();
+  Result<void> refuse_damage();
   Result<void> scan(bool uncommitted_is_live);
   Result<void> survey();
   Result<void> free_superseded(const store::Scan& plain);
@@ -183,6 +185,9 @@ Result<void> Drain::work() {
   auto opened = store::open_cache(port_);
   if (!opened) return opened.error();
   cache_ = *opened;
+  if (!options_.skip_check) {
+    if (auto sound = refuse_damage(); !sound) return sound;
+  }
   if (auto done = scan(flushes_uncommitted()); !done) return done;
   if (auto done = survey(); !done) return done;
   if (survey_.beyond != 0 && options_.beyond_end == BeyondEndPolicy::fail) {
@@ -200,6 +205,23 @@ Result<void> Drain::work() {
   }
   if (options_.dry_run && survey_.beyond == 0) return {};
   return copy_all();
+}
+
+Result<void> Drain::refuse_damage() {
+  CheckOptions options;
+  options.memory_bytes = budget_.buffer_bytes;
+  options.page_bytes = kMaxBlockBytes;  // the driver's limit on this machine is not ours
+  auto checked = check(port_, options, observer_);
+  if (!checked) return checked.error();
+  std::string codes;
+  for (const Finding& finding : checked->findings) {
+    if (finding.severity != Severity::error) continue;
+    if (finding.code == FindingCode::beyond_origin && options_.beyond_end == BeyondEndPolicy::skip) continue;
+    codes += (codes.empty() ? "" : ", ") + std::string(to_string(finding.code));
+  }
+  if (codes.empty()) return {};
+  return Error{ErrorCode::damaged, 0, 0,
+               "the cache is damaged: " + codes + "; nothing was written (see wc-check, or --skip-check)"};
 }
 
 Result<void> Drain::scan(bool uncommitted_is_live) {

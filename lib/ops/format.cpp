@@ -12,8 +12,8 @@
 #include "media/superblock.hpp"
 #include "reached.hpp"
 #include "store/block_io.hpp"
-#include "store/scan.hpp"
 #include "store/superblock_io.hpp"
+#include "writecache/check.hpp"
 
 namespace wc {
 namespace {
@@ -178,21 +178,29 @@ class MetadataWriter {
 };
 
 Result<Existing> look_at(IoPort& port, Observer& observer) {
+  CheckOptions options;
+  options.page_bytes = kMaxBlockBytes;
+  auto checked = check(port, options, observer);
+  if (!checked) return checked.error();
   Existing existing;
-  auto superblock = store::read_superblock(port);
-  if (!superblock) return superblock.error();
-  if (!*superblock || (*superblock)->magic != kMagic) return existing;
-  existing.is_cache = true;
-  auto opened = store::open_cache(port);
-  if (!opened) {
-    if (opened.error().code == ErrorCode::io) return opened.error();
-    existing.is_dirty = true;
+  const auto found = [&](FindingCode code) {
+    return std::any_of(checked->findings.begin(), checked->findings.end(),
+                       [code](const Finding& finding) { return finding.code == code; });
+  };
+  if (!checked->superblock || found(FindingCode::blank) || found(FindingCode::interrupted_format)) return existing;
+  const bool has_magic = checked->superblock->magic == kMagic;
+  if (has_magic && checked->superblock->version == kVersion && checked->geometry) {
+    existing.is_cache = true;
+    existing.live = checked->counts.live;
+    existing.is_dirty = existing.live > 0;
     return existing;
   }
-  auto scan = store::Scan::run(port, opened->geometry, opened->superblock.seq_count, {}, observer);
-  if (!scan) return scan.error();
-  existing.live = scan->counts().live;
-  existing.is_dirty = existing.live > 0;
+  // No sound superblock: what stands behind it decides. With the magic the doubt counts against the format.
+  for (const RebuildCandidate& candidate : checked->candidates) {
+    existing.is_dirty = existing.is_dirty || candidate.committed != 0;
+  }
+  existing.is_dirty = existing.is_dirty || (has_magic && checked->candidates.empty());
+  existing.is_cache = has_magic || existing.is_dirty;
   return existing;
 }
 
