@@ -89,3 +89,12 @@ class Image:
             if entry.sequence < sequence:
                 newest[entry.sector] = max(newest.get(entry.sector, (-1, -1)), (entry.sequence, index))
         return {sector: index for sector, (_, index) in newest.items()}
+
+    def merged(self, origin):
+        """The origin overlaid with every live block that lies on it, as a reader of the active device sees it."""
+        content = bytearray(origin)
+        size = self.superblock()["block_size"]
+        for sector, index in self.live().items():
+            if sector % (size // 512) == 0 and (sector * 512 + size) <= len(origin):
+                content[sector * 512:sector * 512 + size] = self.block(index)
+        return bytes(content)

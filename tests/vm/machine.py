@@ -15,7 +15,7 @@ MEMORY_MIB = 512
 PMEM_MIB = 64
 TOP_MIB = 16            # ordinary memory left above the persistent region, which is cut otherwise
 AREA_ALIGNMENT = MIB    # every image begins at a multiple of this in the pool
-BOOT_SECONDS_MAX = 240
+BOOT_SECONDS_MAX = 540
 
 
 class Skip(Exception):
@@ -79,6 +79,16 @@ class Machine:
         area = Area(self.pool, self.used, length)
         self.used += -(-length // AREA_ALIGNMENT) * AREA_ALIGNMENT
         os.truncate(self.pool, self.used)
+        return area
+
+    def area_of(self, content):
+        """An area that holds these bytes; of this length and zero; or the area itself."""
+        if isinstance(content, Area):
+            return content
+        if isinstance(content, int):
+            return self.area(content)
+        area = self.area(len(content))
+        area.write(content)
         return area
 
     def case(self, name, script, **variables):

@@ -50,6 +50,14 @@ vmio scatter /dev/mapper/wc $BS 40 15
 vmio discard /dev/mapper/wc $((BS * 220)) $((BS * 4))
 """
 
+# Entries far behind the first 4 KiB of the metadata, in two generations.
+DENSE = """
+vmio write /dev/mapper/wc $BS 16 260 3 17
+vmio fsync /dev/mapper/wc
+vmio write /dev/mapper/wc $BS 17 120 3 18
+vmio fsync /dev/mapper/wc
+"""
+
 RESIDUE = """
 vmio write /dev/mapper/wc $BS 8 24 1 21
 vmio fsync /dev/mapper/wc
@@ -111,6 +119,10 @@ def mixed(before, after, image):
     return counts["live"] > 80 and before["write_hit_committed"] > 0 and before["discard"] > 0 and counts["uncommitted"] > 0
 
 
+def dense(before, after, image):
+    return image.counts()["live"] == 380
+
+
 def has_residue(before, after, image):
     return image.counts()["uncommitted"] >= 20 and after["free"] > image.counts()["free"]
 
@@ -143,6 +155,7 @@ def recipes():
     for kind in "sp":
         for size in (512, 1024, 2048, 4096):
             yield Recipe(f"mixed-{kind}-{size}", kind, size, ACTIVATE + MIXED + CRASH + AGAIN, mixed)
+        yield Recipe(f"dense-{kind}-4096", kind, 4096, ACTIVATE + DENSE + CRASH + AGAIN, dense, origin=4 * MIB)
         yield Recipe(f"start-sector-{kind}-4096", kind, 4096, ACTIVATE + MIXED + CRASH + AGAIN, mixed, start=1000)
         yield Recipe(f"residue-{kind}-4096", kind, 4096, ACTIVATE + RESIDUE + CRASH + AGAIN, has_residue)
         yield Recipe(f"midway-{kind}-4096", kind, 4096,
