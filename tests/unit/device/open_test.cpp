@@ -5,16 +5,21 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <cstddef>
 #include <cstring>
 
+#include "io/uring_port.hpp"
 #include "scratch.hpp"
 
 namespace wc::test {
@@ -265,6 +270,67 @@ TEST_F(OpenDevices, ABrokenOriginLetsTheCacheGo) {
   const auto opened = open_devices({{path, 0, Access::write_exclusive}, DeviceSpec{scratch_ / "missing"}});
   expect_refusal(opened, ErrorCode::not_found, scratch_ / "missing", "No such file");
   EXPECT_TRUE(open(path, Access::write_exclusive));
+}
+
+/// Makes io_uring_setup fail in this process, as containers do. False where this kernel cannot.
+bool forbid_io_uring() {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST_F(OpenDevices, WorksWhereIoUringIsForbidden) {
+  const std::string path = scratch_.image("image", kMiB);
+  OtherProcess other([&] {
+    if (!forbid_io_uring()) return false;
+    PortDevices none;
+    const auto ring = UringPort::create(none);
+    if (ring || ring.error().code != ErrorCode::unsupported) return false;
+    const auto opened = open(path, Access::write_exclusive);
+    alignas(kIoAlignmentBytes) static std::array<std::byte, 4096> memory;
+    memory.fill(std::byte{0x3c});
+    return opened && run((*opened)->port(), {.kind = IoKind::write, .memory = memory}).has_value();
+  });
+  ASSERT_TRUE(other.succeeded());
+  EXPECT_EQ(read_kernel_file(path)[4095], '\x3c');
+}
+
+/// No machine of the project has device-DAX: /dev/null plays the node in a made-up tree of /sys.
+class OnDeviceDax : public OpenDevices {
+ protected:
+  void SetUp() override {
+    internals_.roots.sys = scratch_ / "sys";
+    scratch_.link("sys/dev/char/1:3/subsystem", "../../../bus/dax");
+    scratch_.file("sys/dev/char/1:3/size", "2097152\n");
+  }
+  OpenInternals internals_;
+};
+
+TEST_F(OnDeviceDax, IsRecognisedWithItsSize) {
+  const auto medium = identify_medium(internals_.roots, "/dev/null");
+  ASSERT_TRUE(medium) << medium.error().message();
+  EXPECT_EQ(medium->kind, MediumKind::device_dax);
+  const auto device =
+      open_medium(internals_.roots, *medium, {"/dev/null", 8, Access::read_shared}, DirectIo::automatic);
+  ASSERT_TRUE(device) << device.error().message();
+  EXPECT_EQ(device->info.size_bytes, 2 * kMiB - 8 * 512);
+  EXPECT_FALSE(device->is_direct);
+}
+
+TEST_F(OnDeviceDax, IsMappedAndNotRead) {
+  const auto opened = open_devices_with({{"/dev/null"}, std::nullopt}, internals_);
+  expect_refusal(opened, ErrorCode::unsupported, "/dev/null", "cannot be mapped");
+}
+
+TEST_F(OnDeviceDax, IsNoOrigin) {
+  const std::string cache = scratch_.image("cache", kMiB);
+  expect_refusal(open_devices_with({{cache}, DeviceSpec{"/dev/null"}}, internals_), ErrorCode::unsupported, "/dev/null",
+                 "cannot be an origin");
 }
 
 TEST(SystemClockReal, SleepsAsLongAsItWasTold) {
