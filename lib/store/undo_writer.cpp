@@ -122,13 +122,36 @@ struct LogEnd {
   std::uint64_t end_bytes = kHeaderBytes;
 };
 
-/// Finds the end of the whole records; what follows is a torn tail.
+/// True if a record that was appended later stands behind `offset_bytes`.
+Result<bool> has_later_record(UndoLog& log, std::uint64_t offset_bytes, std::uint64_t size_bytes) {
+  std::vector<std::byte> window(kCopyBytes + kRecordBytes);
+  for (std::uint64_t at = offset_bytes + 1; at + kRecordBytes <= size_bytes; at += kCopyBytes) {
+    const auto part = std::span(window).first(std::min<std::uint64_t>(window.size(), size_bytes - at));
+    if (auto read = log.read(at, part); !read) return read.error();
+    for (std::size_t i = 0; i + kRecordBytes <= part.size(); ++i) {
+      if (load_le<std::uint32_t>(&part[i]) != kRecordMagic) continue;
+      Fixed raw{};
+      std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i), raw.size(), raw.begin());
+      if (is_sealed(raw) && load_le<std::uint64_t>(&raw[32]) >= offset_bytes) return true;
+    }
+  }
+  return false;
+}
+
+/// Finds the end of the whole records; what follows is a torn tail, and whole records behind it mean damage.
 Result<LogEnd> find_end(UndoLog& log, std::uint64_t size_bytes, const DeviceInfo& cache) {
   LogEnd end;
   for (;;) {
     auto parsed = read_record(log, end.end_bytes, size_bytes, cache);
     if (!parsed) return parsed.error();
-    if (!*parsed || (*parsed)->previous_bytes != end.previous_bytes) return end;
+    if (!*parsed || (*parsed)->previous_bytes != end.previous_bytes) {
+      auto later = has_later_record(log, end.end_bytes, size_bytes);
+      if (!later) return later.error();
+      if (!*later) return end;
+      // Bytes that were synced and are not there any more: to undo only a part would mix old and new.
+      WC_REACHED("undo: damaged in the middle");
+      return not_an_undo_log("the undo file is damaged at byte " + std::to_string(end.end_bytes));
+    }
     end.previous_bytes = end.end_bytes;
     end.end_bytes = (*parsed)->end_bytes;
   }
@@ -171,13 +194,24 @@ Result<void> UndoWriter::append(const UndoRecord& record, std::span<const std::b
   store_le(&raw[32], previous_bytes_);
   store_le(&raw[kPayloadChecksumOffset], checksum(payload));
   seal(raw);
-  if (auto written = log_->append(raw); !written) return written;
+  if (failure_) return *failure_;
+  if (auto written = remember(log_->append(raw)); !written) return written;
   if (!payload.empty()) {
-    if (auto written = log_->append(payload); !written) return written;
+    if (auto written = remember(log_->append(payload)); !written) return written;
   }
   previous_bytes_ = end_bytes_;
   end_bytes_ += kRecordBytes + payload.size();
   return {};
+}
+
+Result<void> UndoWriter::remember(Result<void> outcome) {
+  if (!outcome) failure_ = outcome.error();
+  return outcome;
+}
+
+Result<void> UndoWriter::sync() {
+  if (failure_) return *failure_;
+  return remember(log_->sync());
 }
 
 Result<void> UndoWriter::save(std::uint64_t offset_bytes, std::span<const std::byte> old_bytes) {

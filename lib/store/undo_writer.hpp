@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "writecache/port.hpp"
@@ -28,11 +29,12 @@ struct UndoRecord {
   std::uint64_t payload_offset_bytes = 0;
 };
 
-/// Appends to a log. One writer a log.
+/// Appends to a log. One writer a log. After the first error every call fails with the same error: what
+/// would be appended behind a torn record could not be found again.
 class UndoWriter {
  public:
   /// Begins an empty log, or goes on with that of an interrupted repair, whose torn tail is dropped.
-  /// Errors: invalid_argument (not an undo log, or of another device), those of the log.
+  /// Errors: invalid_argument (not an undo log, of another device, or damaged), those of the log.
   static Result<UndoWriter> open(UndoLog& log, const DeviceInfo& cache);
 
   Result<void> save(std::uint64_t offset_bytes, std::span<const std::byte> old_bytes);
@@ -41,16 +43,18 @@ class UndoWriter {
   /// Call after the device was flushed and before the next save.
   Result<void> barrier();
   /// Makes everything saved so far durable. Must succeed before anything saved is overwritten.
-  Result<void> sync() { return log_->sync(); }
+  Result<void> sync();
 
  private:
   UndoWriter(UndoLog& log, std::uint64_t previous_bytes, std::uint64_t end_bytes)
       : log_(&log), previous_bytes_(previous_bytes), end_bytes_(end_bytes) {}
   Result<void> append(const UndoRecord& record, std::span<const std::byte> payload);
+  Result<void> remember(Result<void> outcome);
 
   UndoLog* log_;
   std::uint64_t previous_bytes_;  ///< where the last record begins, 0 for none
   std::uint64_t end_bytes_;
+  std::optional<Error> failure_;
 };
 
 /// Calls `visit` for every whole record, the newest first, in constant memory.
