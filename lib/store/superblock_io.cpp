@@ -2,6 +2,7 @@
 // Reads and durably writes the superblock of the cache device.
 #include "store/superblock_io.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "media/superblock.hpp"
@@ -18,7 +19,11 @@ Error not_a_cache(std::string context) {
 }  // namespace
 
 Result<std::optional<Superblock>> read_superblock(IoPort& port) {
-  if (port.info(DeviceId::cache).size_bytes < kSuperblockBytes) return std::optional<Superblock>{};
+  // A file may be longer than a superblock and yet hold not one block that can be read.
+  const DeviceInfo cache = port.info(DeviceId::cache);
+  if (cache.size_bytes < std::max(kSuperblockBytes, cache.logical_block_bytes)) {
+    return std::optional<Superblock>{};
+  }
   std::array<std::byte, kSuperblockBytes> raw{};
   if (auto read = read_bytes(port, DeviceId::cache, 0, raw); !read) return read.error();
   return std::optional<Superblock>{media::decode_superblock(raw)};
