@@ -204,7 +204,12 @@ Result<void> Drain::work() {
     }
   }
   if (options_.dry_run && survey_.beyond == 0) return {};
-  return copy_all();
+  auto copied = copy_all();
+  if (options_.dry_run || options_.keep || report_.entries_freed != 0) return copied;
+  if (!copied && copied.error().code != ErrorCode::cancelled) return copied;
+  // An earlier run may have been killed between freeing entries and making that durable.
+  if (auto flushed = store::flush(port_, DeviceId::cache); !flushed) return flushed;
+  return copied;
 }
 
 Result<void> Drain::refuse_damage() {
