@@ -20,7 +20,7 @@ class SupersededSet {
 
   /// Forgets everything; the window begins at `begin`, which is 0 or what end() was.
   void restart(BlockIndex begin);
-  /// Adds an index, in any order, each once; those outside the window are ignored.
+  /// Adds an index, in any order, also again; those outside the window are ignored.
   void add(BlockIndex index);
   /// After the last add and before the first read.
   void finish();

@@ -73,8 +73,13 @@ struct Scan::Impl {
   Result<void> find_repeated(Observer& observer);
   void plan_zones();
   Result<void> resolve(BlockIndex window_begin, Observer& observer);
-  bool resolve_batch(const EntryBatch& batch, SectorTable& table, std::uint64_t partition);
-  bool resolve_entry(BlockIndex index, const Entry& entry, SectorTable& table);
+  /// The sectors whose rotated hashes lie between these, both included.
+  struct Part {
+    std::uint64_t first;
+    std::uint64_t last;
+  };
+  bool resolve_batch(const EntryBatch& batch, SectorTable& table, Part part);
+  bool resolve_entry(BlockIndex index, const Entry& entry, std::uint64_t hash, SectorTable& table);
   void supersede(BlockIndex index, bool is_identical);
 
   IoPort& port;
@@ -272,8 +277,9 @@ void Scan::Impl::supersede(BlockIndex index, bool is_identical) {
 }
 
 /// What the driver does with a committed entry: the newest of its sector stays. False: table full.
-bool Scan::Impl::resolve_entry(BlockIndex index, const Entry& entry, SectorTable& table) {
-  SectorTable::Slot* slot = table.find_or_add(entry.original_sector, mixed(entry.original_sector));
+bool Scan::Impl::resolve_entry(BlockIndex index, const Entry& entry, std::uint64_t hash,
+                               SectorTable& table) {
+  SectorTable::Slot* slot = table.find_or_add(entry.original_sector, hash);
   if (slot == nullptr) return false;
   if (SectorTable::is_new(*slot)) {
     slot->seq_count = entry.seq_count;
@@ -299,14 +305,17 @@ bool Scan::Impl::resolve_entry(BlockIndex index, const Entry& entry, SectorTable
   return true;
 }
 
-bool Scan::Impl::resolve_batch(const EntryBatch& batch, SectorTable& table, std::uint64_t partition) {
+bool Scan::Impl::resolve_batch(const EntryBatch& batch, SectorTable& table, Part part) {
   for (std::size_t i = 0; i < batch.count; ++i) {
     const Entry entry = batch[i];
     if (entry.seq_count >= committed_below) continue;
     const std::size_t zone = zone_of(key_of(entry.original_sector));
     if (zone_kinds[zone] == ZoneKind::bits && !repeated.contains(entry.original_sector)) continue;
-    if (partitions > 1 && mixed(entry.original_sector) % partitions != partition) continue;
-    if (!resolve_entry(batch.first_index + i, entry, table)) return false;
+    const std::uint64_t hash = mixed(entry.original_sector);
+    // The table goes by the upper half of the hash, the parts by the lower one first.
+    const std::uint64_t place = std::rotl(hash, 32);
+    if (place < part.first || place > part.last) continue;
+    if (!resolve_entry(batch.first_index + i, entry, hash, table)) return false;
   }
   return true;
 }
@@ -327,29 +336,37 @@ Result<void> Scan::Impl::resolve(BlockIndex window_begin, Observer& observer) {
   }
   SectorTable table(bits.memory(), table_bytes);
   if (counting) total_bytes += partitions * geometry.n_blocks * kEntryBytes;
-  const EntryCounts counts_before = counts;
-  const ScanSamples samples_before = samples;
-  for (std::uint64_t partition = 0; partition < partitions;) {
+  constexpr std::uint64_t kHashMax = ~std::uint64_t{0};
+  const std::uint64_t span_max = kHashMax / partitions;
+  std::uint64_t span = span_max;
+  for (std::uint64_t first_hash = 0;;) {
+    const Part part{first_hash, span > kHashMax - first_hash ? kHashMax : first_hash + span};
+    const EntryCounts counts_before = counts;
+    const ScanSamples samples_before = samples;
+    const std::size_t pairs_before = identical_pairs.size();
+    const std::uint64_t losers_before = identical_losers;
     table.clear();
     bool overflowed = false;
     auto pass = each_batch(0, geometry.n_blocks, observer, [&](const EntryBatch& batch) {
-      if (!overflowed) overflowed = !resolve_batch(batch, table, partition);
+      if (!overflowed) overflowed = !resolve_batch(batch, table, part);
       return Result<void>{};
     });
     if (!pass) return pass;
-    ++partition;
-    if (!overflowed) continue;
-    // The hash spread them badly: more, smaller parts, from the beginning.
-    WC_REACHED("scan: table too small for a part, parts doubled");
-    partitions *= 2;
-    partition = 0;
-    superseded.restart(window_begin);
-    if (counting) {
+    if (overflowed) {
+      // The hash spread them badly, by chance or because somebody chose the sectors so. Equal hashes are
+      // equal sectors, so halves are small enough at the latest after 64 times. What was found superseded
+      // stays true; only what was counted is taken back.
+      WC_REACHED("scan: table too small for a part, part halved");
+      span /= 2;
       counts = counts_before;
       samples = samples_before;
-      identical_pairs.clear();
-      identical_losers = 0;
+      identical_pairs.resize(pairs_before);
+      identical_losers = losers_before;
+      continue;
     }
+    if (part.last == kHashMax) break;
+    first_hash = part.last + 1;
+    span = span > span_max / 2 ? span_max : 2 * span + 1;
   }
   superseded.finish();
   window = window_begin;

@@ -298,6 +298,37 @@ TEST(ScanLarge, ManySectorsThatNoDeviceHas) {
   expect_equals_reference(shuffled_cache(sectors, 2, 260000, 8));
 }
 
+/// The sector whose hash is `hash`: every step of index::mixed() undone.
+Sector sector_with_hash(std::uint64_t hash) {
+  const auto inverse = [](std::uint64_t odd) {
+    std::uint64_t out = odd;  // Each step doubles the bits that are right, from 3.
+    for (int i = 0; i < 5; ++i) out *= 2 - odd * out;
+    return out;
+  };
+  hash ^= hash >> 32;
+  hash *= inverse(0xd6e8feb86659fd93U);
+  hash ^= (hash >> 29) ^ (hash >> 58);
+  hash *= inverse(0x9fb21c651e98df25U);
+  hash ^= hash >> 32;
+  return hash;
+}
+
+TEST(ScanLarge, SectorsThatWereChosenToFallIntoOnePart) {
+  // All lower halves of the hashes are nearly equal: no number of equal parts would separate them.
+  std::vector<Sector> sectors;
+  for (std::uint64_t i = 0; i < 150000; ++i) {
+    const std::uint64_t hash = (i * 28633 << 32) + (i % 2 << 20);
+    sectors.push_back(sector_with_hash(hash));
+    ASSERT_EQ(wc::index::mixed(sectors.back()), hash);
+  }
+  const Cache cache = shuffled_cache(sectors, 1, 160000, 14);
+  expect_equals_reference(cache);
+  EntriesPort port(cache.entries, cache.block_bytes);
+  Observer observer;
+  ASSERT_TRUE(Scan::run(port, port.geometry(), cache.seq_count, cache.options, observer));
+  EXPECT_LT(port.bytes_read(), 50 * cache.entries.size() * wc::kEntryBytes) << "passes over the metadata";
+}
+
 TEST(ScanLarge, MoreSupersededEntriesThanOneWindowHolds) {
   // One window of bits covers 4194304 entries with the least memory.
   std::vector<Sector> sectors;
