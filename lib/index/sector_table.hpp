@@ -21,19 +21,22 @@ constexpr std::uint64_t mixed(std::uint64_t value) noexcept {
   return value;
 }
 
+/// Longest search that chance explains; more means that somebody chose the sectors to collide.
+inline constexpr std::size_t kProbesMax = 4096;
+
 /// A set of sectors that refuses to grow beyond its bound. ~0 cannot be stored (no device has it).
 class SectorSet {
  public:
   explicit SectorSet(std::size_t max_bytes) noexcept : max_slots_(max_bytes / sizeof(Sector)) {}
 
-  /// False if the set is full; it then keeps what it has.
+  /// False if the set is full, or too crowded around this sector; it then keeps what it has.
   bool insert(Sector sector) {
     if (2 * (size_ + 1) > slots_.size() && !grow()) return contains(sector);
-    Sector& slot = slots_[find(sector)];
-    if (slot == kEmpty) {
-      slot = sector;
-      ++size_;
-    }
+    const std::size_t at = find(sector);
+    if (slots_[at] == sector) return true;
+    if (((at - home(sector)) & (slots_.size() - 1)) > kProbesMax) return false;
+    slots_[at] = sector;
+    ++size_;
     return true;
   }
   bool contains(Sector sector) const noexcept {
@@ -45,8 +48,9 @@ class SectorSet {
   static constexpr Sector kEmpty = ~Sector{0};
   static constexpr std::size_t kFirstSlots = 1024;
 
+  std::size_t home(Sector sector) const noexcept { return mixed(sector) & (slots_.size() - 1); }
   std::size_t find(Sector sector) const noexcept {
-    std::size_t at = mixed(sector) & (slots_.size() - 1);
+    std::size_t at = home(sector);
     while (slots_[at] != kEmpty && slots_[at] != sector) at = (at + 1) & (slots_.size() - 1);
     return at;
   }
@@ -85,15 +89,24 @@ class SectorTable {
   void clear() noexcept {
     for (std::size_t i = 0; i < slot_count_; ++i) slots_[i].index = kEmptyIndex;
     size_ = 0;
+    is_flooded_ = false;
   }
   /// Sectors that fit at a load that keeps searches short.
   std::size_t capacity() const noexcept { return slot_count_ / 4 * 3; }
   std::size_t size() const noexcept { return size_; }
 
-  /// The slot of `sector`; a new one has is_new() true. Null if a new one would exceed the capacity.
+  /// True after a find_or_add that gave up because too many sectors have hashes close together.
+  bool is_flooded() const noexcept { return is_flooded_; }
+
+  /// The slot of `sector`; a new one has is_new() true. Null if a new one would exceed the capacity, or
+  /// flooded.
   Slot* find_or_add(Sector sector, std::uint64_t hash) noexcept {
     std::size_t at = static_cast<std::size_t>(((hash >> 32) * slot_count_) >> 32);
-    while (slots_[at].index != kEmptyIndex && slots_[at].sector != sector) {
+    for (std::size_t probes = 0; slots_[at].index != kEmptyIndex && slots_[at].sector != sector; ++probes) {
+      if (probes == kProbesMax) {
+        is_flooded_ = true;
+        return nullptr;
+      }
       at = at + 1 == slot_count_ ? 0 : at + 1;
     }
     if (slots_[at].index == kEmptyIndex) {
@@ -112,6 +125,7 @@ class SectorTable {
   Slot* slots_;
   std::size_t slot_count_;
   std::size_t size_ = 0;
+  bool is_flooded_ = false;
 };
 
 }  // namespace wc::index

@@ -19,10 +19,7 @@ Result<void> predict_entries(IoPort& port, const store::Scan& scan, Activation& 
   const EntryCounts& counts = scan.counts();
   activation.frees_entries = counts.uncommitted + counts.future + counts.stale;
   if (scan.identical_losers() == 0) return {};
-  // The driver reports the first pair that it meets, going up by index, and that one only.
-  const auto pairs = scan.identical_pairs();
-  const auto first = std::min_element(pairs.begin(), pairs.end(),
-                                      [](const auto& a, const auto& b) { return a.kept < b.kept; });
+  const std::optional<store::IdenticalPair>& first = scan.samples().first_identical;
   std::array<std::byte, kEntryBytes> raw{};
   auto read = store::read_bytes(port, DeviceId::cache, Geometry::entry_offset_bytes(first->kept), raw);
   if (!read) return read;

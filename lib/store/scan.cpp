@@ -20,7 +20,8 @@ using index::SectorTable;
 
 constexpr std::size_t kZones = 4096;          ///< parts of the origin that the bits can tell apart
 constexpr std::size_t kFarZone = kZones;      ///< everything else, misaligned sectors too
-constexpr std::size_t kIdenticalPairsMax = 4096;
+constexpr std::size_t kIdenticalPairsMax = 65536;
+constexpr std::uint64_t kReseedsMax = 8;      ///< then parts are halved instead
 constexpr std::size_t kLookAhead = 256;       ///< bits prefetched before the first is tested
 constexpr BlockIndex kCountedFlag = std::uint64_t{1} << 63;  ///< in Slot::index: counted as identical
 
@@ -108,6 +109,8 @@ struct Scan::Impl {
   std::vector<IdenticalPair> identical_pairs;
   std::optional<Sequence> highest;
   Sequence highest_committed = 0;
+  std::uint64_t hash_seed = 0;            ///< of the table; changed when sectors were chosen to collide
+  std::uint64_t reseeds = 0;
   bool counting = true;                   ///< the first resolve counts, later ones only collect
   std::optional<BlockIndex> window;       ///< where the window begins that `superseded` holds whole
   std::uint64_t done_bytes = 0;
@@ -298,7 +301,9 @@ bool Scan::Impl::resolve_entry(BlockIndex index, const Entry& entry, std::uint64
     ++identical_losers;
     add_sample(samples.identical, kept);
     add_sample(samples.identical, index);
-    if (identical_pairs.size() < kIdenticalPairsMax) identical_pairs.push_back({kept, index});
+    const IdenticalPair pair{kept, index};
+    if (identical_pairs.size() < kIdenticalPairsMax) identical_pairs.push_back(pair);
+    if (!samples.first_identical || index < samples.first_identical->kept) samples.first_identical = pair;
   }
   slot->seq_count = entry.seq_count;
   slot->index = is_identical ? index | kCountedFlag : index;
@@ -315,7 +320,8 @@ bool Scan::Impl::resolve_batch(const EntryBatch& batch, SectorTable& table, Part
     // The table goes by the upper half of the hash, the parts by the lower one first.
     const std::uint64_t place = std::rotl(hash, 32);
     if (place < part.first || place > part.last) continue;
-    if (!resolve_entry(batch.first_index + i, entry, hash, table)) return false;
+    const std::uint64_t table_hash = hash_seed == 0 ? hash : mixed(entry.original_sector ^ hash_seed);
+    if (!resolve_entry(batch.first_index + i, entry, table_hash, table)) return false;
   }
   return true;
 }
@@ -356,8 +362,13 @@ Result<void> Scan::Impl::resolve(BlockIndex window_begin, Observer& observer) {
       // The hash spread them badly, by chance or because somebody chose the sectors so. Equal hashes are
       // equal sectors, so halves are small enough at the latest after 64 times. What was found superseded
       // stays true; only what was counted is taken back.
-      WC_REACHED("scan: table too small for a part, part halved");
-      span /= 2;
+      if (table.is_flooded() && reseeds < kReseedsMax) {
+        WC_REACHED("scan: sectors chosen to collide, hash changed");
+        hash_seed = mixed(++reseeds);
+      } else {
+        WC_REACHED("scan: table too small for a part, part halved");
+        span /= 2;
+      }
       counts = counts_before;
       samples = samples_before;
       identical_pairs.resize(pairs_before);

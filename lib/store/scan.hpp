@@ -32,6 +32,8 @@ struct IdenticalPair {
 /// The first entries of each kind, for findings: ascending, at most kFindingEntriesMax.
 struct ScanSamples {
   std::vector<BlockIndex> uncommitted, future, stale, identical, misaligned, out_of_range, beyond_origin;
+  /// The pair that the driver reports, as it goes up by index and reports one only: the lowest `kept`.
+  std::optional<IdenticalPair> first_identical;
 };
 
 /// A run of consecutive entries with what they are. Valid inside the visitor only.
@@ -90,7 +92,7 @@ class Scan {
   const ScanSamples& samples() const noexcept;
   /// Entries the driver frees because another one supersedes them; counts().stale names the same.
   std::uint64_t identical_losers() const noexcept;
-  /// The first pairs, at most 4096; none are left out if identical_losers() is not larger.
+  /// Some of the pairs, at most 65536; all of them if identical_losers() is not larger.
   std::span<const IdenticalPair> identical_pairs() const noexcept;
   /// Highest sequence among entries that are not free; nothing if all are.
   std::optional<Sequence> highest_sequence() const noexcept;

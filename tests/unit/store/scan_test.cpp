@@ -110,7 +110,13 @@ void expect_equals_reference(const Cache& cache) {
     EXPECT_TRUE(pairs.insert({pair.loser, pair.kept}).second);
     EXPECT_EQ(expected.pairs.count({pair.loser, pair.kept}), 1U) << pair.loser << " " << pair.kept;
   }
-  EXPECT_EQ(pairs.size(), std::min<std::size_t>(expected.pairs.size(), 4096));
+  EXPECT_EQ(pairs.size(), std::min<std::size_t>(expected.pairs.size(), 65536));
+  std::optional<BlockIndex> first_kept;
+  for (const auto& [loser, kept] : expected.pairs) first_kept = std::min(first_kept.value_or(kept), kept);
+  EXPECT_EQ(scan->samples().first_identical.has_value(), first_kept.has_value());
+  if (first_kept && scan->samples().first_identical) {
+    EXPECT_EQ(scan->samples().first_identical->kept, *first_kept);
+  }
   EXPECT_EQ(scan->highest_sequence(), expected.highest);
 
   // Twice: the second visit must not depend on where the first one ended.
