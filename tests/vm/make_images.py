@@ -164,6 +164,7 @@ def recipes():
         yield Recipe(f"cleaned-{kind}-4096", kind, 4096,
                      ACTIVATE + MIXED + "dmsetup message wc 0 cleaner\ndmsetup message wc 0 flush\n" + CRASH + AGAIN, is_empty)
         yield Recipe(f"fresh-{kind}-4096", kind, 4096, ACTIVATE + CRASH + AGAIN, is_empty)
+    yield Recipe("odd-origin-s-4096", "s", 4096, ACTIVATE + MIXED + CRASH + AGAIN, mixed, origin=ORIGIN_BYTES + 2560)
     yield Recipe("start-sector-s-512", "s", 512, ACTIVATE + MIXED + CRASH + AGAIN, mixed, start=3)
     yield Recipe("residue-s-512", "s", 512, ACTIVATE + RESIDUE + CRASH + AGAIN, has_residue)
     yield Recipe("residue-p-512", "p", 512, ACTIVATE + RESIDUE + CRASH + AGAIN, has_residue)
@@ -199,6 +200,9 @@ def save(folder, recipe, bed, problems):
     folder.mkdir(parents=True)
     for key, file in (("snap", "cache"), ("snap_origin", "origin"), ("merged", "merged"), ("after", "after")):
         (folder / f"{file}.img").write_bytes(bed.read(key))
+    if tail := recipe.origin % recipe.block_size:  # beyond the table, so never cached
+        merged = bed.read("merged")[:-tail] + bed.read("origin")[-tail:]
+        (folder / "merged.img").write_bytes(merged)
     (folder / "case.json").write_text(json.dumps({
         "name": recipe.name, "kind": recipe.kind, "block_size": recipe.block_size, "start": recipe.start,
         "values": outcome.values}, indent=1))

@@ -28,6 +28,9 @@ open_devices() {
   slice origin "$pool" "$ORIGIN_AT" "$ORIGIN_LEN"
 }
 
+# The table's length: device-mapper refuses one that is not whole blocks, so the tail of an odd origin is never cached.
+table_bytes() { echo $((ORIGIN_LEN / BS * BS)); }
+
 # The number of words it is given.
 count_words() { echo $#; }
 
@@ -36,7 +39,7 @@ table_line() {
   options=$*
   [ "$START" = 0 ] || options="start_sector $START $options"
   # shellcheck disable=SC2086
-  echo "0 $((ORIGIN_LEN / 512)) writecache $TYPE ${ORIGIN_DEVICE:-/dev/mapper/origin} /dev/mapper/cache" \
+  echo "0 $(($(table_bytes) / 512)) writecache $TYPE ${ORIGIN_DEVICE:-/dev/mapper/origin} /dev/mapper/cache" \
     "$BS $(count_words $options) $options"
 }
 
@@ -77,7 +80,7 @@ rewind() {
 # merged LABEL: every block as a reader of the active device sees it. One block a read for type p (driver trap).
 merged() {
   if [ "$TYPE" = p ]; then chunk=$BS; else chunk=65536; fi
-  if vmio copy /dev/mapper/wc 0 "$pool" "$MERGED_AT" "$ORIGIN_LEN" "$chunk" 2>/tmp/error; then
+  if vmio copy /dev/mapper/wc 0 "$pool" "$MERGED_AT" "$(table_bytes)" "$chunk" 2>/tmp/error; then
     say "$1.merged" 0
   else
     say "$1.merged" "$(cat /tmp/error)"
