@@ -23,7 +23,7 @@ std::uint32_t page_bytes() {
   return static_cast<std::uint32_t>(std::clamp(bytes, 4096L, static_cast<long>(kMaxBlockBytes)));
 }
 
-/// The undo file of a repair. One that stayed empty is removed again: nothing was changed.
+/// The undo file of a repair. A new one that holds nothing to put back does not stay behind.
 class UndoFile {
  public:
   UndoFile() = default;
@@ -32,7 +32,7 @@ class UndoFile {
     const auto size = log_->size_bytes();
     const bool is_empty = size && *size == 0;
     log_.reset();
-    if (is_empty && is_new_) ::unlink(path_.c_str());
+    if (is_new_ && (is_empty || is_unused_)) ::unlink(path_.c_str());
   }
   UndoFile(const UndoFile&) = delete;
   UndoFile& operator=(const UndoFile&) = delete;
@@ -54,9 +54,13 @@ class UndoFile {
 
   UndoLog* log() noexcept { return log_.get(); }
 
+  /// The repair is over and has changed nothing.
+  void set_unused() noexcept { is_unused_ = true; }
+
  private:
   std::string path_;
   bool is_new_ = false;
+  bool is_unused_ = false;
   std::unique_ptr<UndoLog> log_;
 };
 
@@ -116,6 +120,7 @@ int check_or_repair(Console& console, const CheckCommandOptions& options, Device
     }
     return status;
   }
+  if (report->corrected == 0) undo.set_unused();
   if (options.common.json) {
     print_json(console, *report);
   } else {

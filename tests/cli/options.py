@@ -1,0 +1,76 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""options.py TOOL: the options in --help, in the manual page and in the contract are the same, in every direction."""
+import os
+import re
+import subprocess
+import sys
+
+COMMON = "--help --version --quiet -q --verbose -v --json --start-sector -h"
+ORIGIN = "--origin --origin-start-sector --progress"
+# What scripts may rely on: a new option is added here, in the page and in the program together.
+CONTRACT = {
+    "wc-check": "-n --no-modify -p --preen -y --repair --block-size --superblock-only --undo --no-undo --apply-undo --memory "
+                "--rebuild-superblock --blocks --seq-count --future",
+    "wc-format": "--block-size --blocks --force --discard-dirty --wipe --dry-run --from-dump",
+    "wc-dump": "--entries --sort --csv --block --read --map --image -o --output --memory",
+    "wc-flush": "--dry-run --keep --verify --uncommitted --beyond-end --rate --queue-depth --range --skip-check",
+}
+OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z0-9-]*)")
+
+
+def help_options(tool):
+    """(options, the whole text): an option stands at the beginning of a line."""
+    text = subprocess.run([tool, "--help"], check=True, capture_output=True, text=True).stdout
+    found = set()
+    for line in text.splitlines():
+        match = re.match(r"\s{2,4}(-[-a-z0-9,]+)", line)
+        if match:
+            found.update(OPTION.findall(match[1].replace(",", " ")))
+    return found
+
+
+def page_options(path):
+    """Options of a list's items; in mdoc `Fl \\-json` is --json and `Fl q` is -q."""
+    found = set()
+    with open(path, encoding="utf-8") as page:
+        for line in page:
+            if line.startswith(".It Fl"):
+                line = line.replace("\\-", "-")
+                found.update("-" + word for word in re.findall(r"Fl (-?[a-z][a-z0-9-]*)", line))
+    return found
+
+
+def lint(path):
+    """Complaints of mandoc about the page, but not about what is installed on this machine."""
+    try:
+        result = subprocess.run(["mandoc", "-T", "lint", "-W", "style", path], capture_output=True, text=True)
+    except FileNotFoundError:
+        print("mandoc is not installed: the page was not linted")
+        return []
+    return [line for line in result.stdout.splitlines() + result.stderr.splitlines()
+            if "referenced manual not found" not in line and "mandoc.db" not in line]
+
+
+def main():
+    tool = sys.argv[1]
+    source = os.environ["WC_SOURCE_DIR"]
+    os.environ["PATH"] = os.path.join(os.environ["WC_BUILD_DIR"], "bin") + ":" + os.environ["PATH"]
+    page = os.path.join(source, "man", tool + ".8")
+    expected = set((COMMON + " " + ORIGIN + " " + CONTRACT[tool]).split())
+    failed = 0
+    for name, found in (("--help", help_options(tool)), ("the manual page", page_options(page))):
+        for option in sorted(expected - found):
+            print(f"{tool}: {option} is missing in {name}")
+            failed = 1
+        for option in sorted(found - expected):
+            print(f"{tool}: {option} of {name} is not in the contract")
+            failed = 1
+    for complaint in lint(page):
+        print(complaint)
+        failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,429 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# wc-check on real images: every finding code, its prediction, its repair, and the way back.
+# bats and common.bash assign status, output, stderr, lines, stderr_text; other files read JSON.
+# shellcheck disable=SC2154,SC2034,SC2030,SC2031
+bats_require_minimum_version 1.5.0
+load common.bash
+
+check() {
+  timeout -k 5 60 wc-check "$@"
+}
+
+# looks RECIPE STATUS OUTCOME VERDICT CODES [WORD...]: check without repair; CODES as in "bad-magic stale".
+looks() {
+  local recipe=$1 expected=$2 outcome=$3 verdict=$4 codes=$5
+  shift 5
+  make_images "$recipe"
+  WORDS=("$@")
+  # The origin is part of the check where the recipe is about it.
+  [ "$recipe" != beyond-origin ] || WORDS+=(--origin "$ORIGIN")
+  BEFORE=$(checksum "$CACHE")
+  run_json check --json "${WORDS[@]}" "$CACHE"
+  no_sanitizer_report "$stderr_text"
+  assert_schema wc-check "$JSON"
+  assert_equal "$status" "$expected"
+  assert_equal "$(json '" ".join(sorted(f["code"] for f in j["findings"]))')" "$codes"
+  assert_equal "$(json 'j["activation"]["outcome"]')" "$outcome"
+  assert_equal "$(json 'j["verdict"]')" "$verdict"
+  assert_equal "$(json 'j["corrected"]')" 0
+  assert_equal "$(checksum "$CACHE")" "$BEFORE"
+  # The text says the same and has a last sentence.
+  run check "${WORDS[@]}" "$CACHE"
+  assert_equal "$status" "$expected"
+  local code
+  for code in $codes; do assert_output --partial "$code"; done
+  if [ "$expected" -eq 4 ]; then assert_line --partial "Do not activate"; fi
+}
+
+# repairs [WORD...]: after looks: -y with an undo file is 1, the next check 0, and the undo file gives the image back.
+repairs() {
+  UNDO="$BATS_TEST_TMPDIR/undo"
+  run_json check --json -y --undo "$UNDO" "${WORDS[@]}" "$@" "$CACHE"
+  no_sanitizer_report "$stderr_text"
+  assert_schema wc-check "$JSON"
+  assert_equal "$status" 1
+  assert_equal "$(json 'j["verdict"]')" repaired
+  assert_equal "$(json 'j["activation"]["outcome"]')" loads
+  [ "$(json 'j["corrected"]')" -gt 0 ] || fail "nothing corrected"
+  REPAIRED=$(checksum "$CACHE")
+  [ "$REPAIRED" != "$BEFORE" ] || fail "the image is as it was"
+  run check "${WORDS[@]}" "$CACHE"
+  assert_success
+  # Running it again changes nothing.
+  run check -y --no-undo "${WORDS[@]}" "$CACHE"
+  assert_success
+  assert_equal "$(checksum "$CACHE")" "$REPAIRED"
+}
+
+reverts() {
+  run_json check --json --apply-undo "$UNDO" "$CACHE"
+  assert_equal "$status" 1
+  assert_schema wc-check "$JSON"
+  assert_equal "$(checksum "$CACHE")" "$BEFORE"
+}
+
+# refuses_repair: -y cannot help: 4, and nothing changed.
+refuses_repair() {
+  run check -y --undo "$BATS_TEST_TMPDIR/undo" "${WORDS[@]}" "$CACHE"
+  assert_equal "$status" 4
+  assert_equal "$(checksum "$CACHE")" "$BEFORE"
+  assert_file_not_exist "$BATS_TEST_TMPDIR/undo"
+}
+
+@test "wc-check: a clean cache is 0, and safe" {
+  looks clean 0 loads clean ""
+  run check "$CACHE"
+  assert_line --partial "safe to activate"
+  run check -y --undo "$BATS_TEST_TMPDIR/undo" "$CACHE"
+  assert_success
+  assert_equal "$(checksum "$CACHE")" "$BEFORE"
+  # An undo file with nothing in it does not stay behind.
+  assert_file_not_exist "$BATS_TEST_TMPDIR/undo"
+}
+
+@test "wc-check: an empty cache is 0" {
+  looks empty 0 loads clean ""
+}
+
+@test "wc-check: uncommitted" {
+  looks uncommitted 0 loads clean "uncommitted"
+  assert_equal "$(json 'j["counts"]["uncommitted"], j["activation"]["frees_entries"], j["findings"][0]["entries"]')" \
+    "(2, 2, [50, 51])"
+  repairs
+  reverts
+}
+
+@test "wc-check: stale" {
+  looks stale 0 loads clean "stale"
+  assert_equal "$(json 'j["counts"]["stale"]')" 2
+  repairs
+  reverts
+}
+
+@test "wc-check: -p frees uncommitted and stale entries, with and without an undo file" {
+  local recipe
+  for recipe in uncommitted stale; do
+    looks "$recipe" 0 loads clean "$recipe"
+    run check -p --undo "$BATS_TEST_TMPDIR/undo.$recipe" "$CACHE"
+    assert_equal "$status" 1
+    run_json check --json "$CACHE"
+    assert_equal "$(json 'len(j["findings"])')" 0
+    run check --apply-undo "$BATS_TEST_TMPDIR/undo.$recipe" "$CACHE"
+    assert_equal "$status" 1
+    assert_equal "$(checksum "$CACHE")" "$BEFORE"
+    run check -p "$CACHE"
+    assert_equal "$status" 1
+  done
+}
+
+@test "wc-check: -p leaves errors alone and says 4" {
+  local recipe
+  for recipe in bad-magic zeroed-superblock identical-data-different misaligned future; do
+    make_images "$recipe"
+    run check -p "$CACHE"
+    [ "$((status & 4))" -eq 4 ] || fail "$recipe: $status"
+    run check "$CACHE"
+    assert_equal "$status" 4
+  done
+}
+
+@test "wc-check: spare-room" {
+  looks spare-room 0 loads clean "spare-room"
+  run check -y --no-undo "$CACHE"
+  assert_success
+  assert_equal "$(checksum "$CACHE")" "$BEFORE"
+}
+
+@test "wc-check: pad-not-zero" {
+  looks pad-not-zero 0 loads clean "pad-not-zero"
+  repairs
+  reverts
+}
+
+@test "wc-check: blank" {
+  looks blank 0 formats blank "blank"
+  run check -y --no-undo "$CACHE"
+  assert_success
+  assert_equal "$(checksum "$CACHE")" "$BEFORE"
+}
+
+@test "wc-check: zeroed-superblock, one sector" {
+  looks zeroed-sector 4 formats damaged "zeroed-superblock"
+  repairs
+  reverts
+}
+
+@test "wc-check: zeroed-superblock, the 4 KiB that LVM wipes" {
+  looks zeroed-superblock 4 formats damaged "zeroed-superblock"
+  # The device's size gives one answer: the entries behind the wiped ones come back.
+  repairs
+  assert_equal "$(json 'j["superblock"]["n_blocks"], j["superblock"]["block_size"]')" "(300, 4096)"
+  run_json check --json "$CACHE"
+  assert_equal "$(json 'j["counts"]["live"]')" 40
+  reverts
+}
+
+@test "wc-check: interrupted-format" {
+  looks interrupted-format 4 refuses damaged "interrupted-format"
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "Invalid magic in the superblock"
+  repairs
+  reverts
+}
+
+@test "wc-check: an interrupted format over data has two answers and changes nothing" {
+  looks interrupted-format-with-data 4 refuses damaged "bad-magic"
+  [ "$(json 'len(j["candidates"])')" -ge 2 ] || fail "no choice"
+  refuses_repair
+  run check -y --undo "$BATS_TEST_TMPDIR/undo" --rebuild-superblock --seq-count 10 "$CACHE"
+  assert_equal "$status" 1
+  run check "$CACHE"
+  assert_success
+  run check --apply-undo "$BATS_TEST_TMPDIR/undo" "$CACHE"
+  assert_equal "$(checksum "$CACHE")" "$BEFORE"
+}
+
+@test "wc-check: bad-magic" {
+  looks bad-magic 4 refuses damaged "bad-magic"
+  assert_equal "$(json 'j["findings"][0]["driver_message"]')" "Invalid magic in the superblock"
+  repairs
+  reverts
+}
+
+@test "wc-check: bad-version" {
+  looks bad-version 4 refuses damaged "bad-version"
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "Invalid version in the superblock"
+  repairs
+  reverts
+}
+
+@test "wc-check: bad-block-size" {
+  looks bad-block-size 4 refuses damaged "bad-block-size"
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "Block size does not match superblock"
+  repairs
+  assert_equal "$(json 'j["superblock"]["block_size"]')" 4096
+  reverts
+}
+
+@test "wc-check: block-size-mismatch" {
+  looks block-size-mismatch 4 refuses damaged "block-size-mismatch" --block-size 512
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "Block size does not match superblock"
+  # The entries say 4096: it is the table line that is wrong, and a repair must not make it worse.
+  refuses_repair
+  run check --block-size 4096 "$CACHE"
+  assert_success
+}
+
+@test "wc-check: bad-n-blocks" {
+  looks bad-n-blocks 4 refuses damaged "bad-n-blocks"
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "Cannot allocate memory"
+  repairs
+  assert_equal "$(json 'j["superblock"]["n_blocks"]')" 300
+  reverts
+}
+
+@test "wc-check: area-too-small, a wrong number of blocks" {
+  looks area-too-small 4 refuses damaged "area-too-small"
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "Memory area is too small"
+  repairs
+  reverts
+}
+
+@test "wc-check: area-too-small, an image that was cut" {
+  looks area-cut 4 refuses damaged "area-too-small"
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "Memory area is too small"
+}
+
+@test "wc-check: future, dropped" {
+  looks future 4 loads damaged "future"
+  assert_equal "$(json 'j["counts"]["future"], j["activation"]["frees_entries"]')" "(2, 2)"
+  repairs
+  assert_equal "$(json 'j["superblock"]["seq_count"], j["counts"]["future"]')" "(10, 0)"
+  reverts
+}
+
+@test "wc-check: future, committed" {
+  looks future 4 loads damaged "future"
+  local live
+  live=$(json 'j["counts"]["live"]')
+  repairs --future=commit
+  assert_equal "$(json 'j["superblock"]["seq_count"] > 1000, j["counts"]["live"]')" "(True, $((live + 2)))"
+  reverts
+}
+
+@test "wc-check: identical, equal data" {
+  looks identical-data-equal 4 loads-with-error damaged "identical"
+  assert_equal "$(json 'j["counts"]["identical"]')" 2
+  assert_equal "$(json 'j["activation"]["driver_message"]')" "two identical entries, position 60, sector 3200, sequence 5"
+  repairs
+  reverts
+}
+
+@test "wc-check: identical, different data: the higher index wins, the other block is in the undo file" {
+  looks identical-data-different 4 loads-with-error damaged "identical"
+  "${PYTHON[@]}" "$RECIPES" --merged "$CACHE" "$ORIGIN" "$BATS_TEST_TMPDIR/merged.before"
+  local offset=$((((64 + 16 * 300 + 4095) / 4096 + 50) * 4096))
+  dd if="$CACHE" of="$BATS_TEST_TMPDIR/block50" bs=4096 skip=$((offset / 4096)) count=1 status=none
+  repairs
+  "${PYTHON[@]}" "$RECIPES" --merged "$CACHE" "$ORIGIN" "$BATS_TEST_TMPDIR/merged.after"
+  run cmp "$BATS_TEST_TMPDIR/merged.before" "$BATS_TEST_TMPDIR/merged.after"
+  assert_success
+  run "${PYTHON[@]}" -c 'import sys; sys.exit(open(sys.argv[1], "rb").read() not in open(sys.argv[2], "rb").read())' \
+    "$BATS_TEST_TMPDIR/block50" "$UNDO"
+  assert_success
+  reverts
+}
+
+@test "wc-check: misaligned" {
+  looks misaligned 4 loads damaged "misaligned"
+  repairs
+  reverts
+}
+
+@test "wc-check: out-of-range" {
+  make_images out-of-range
+  run_json check --json "$CACHE"
+  assert_equal "$status" 4
+  assert_equal "$(json '"out-of-range" in [f["code"] for f in j["findings"]]')" True
+  BEFORE=$(checksum "$CACHE")
+  WORDS=()
+  repairs
+  reverts
+}
+
+@test "wc-check: beyond-origin, only with the origin" {
+  looks beyond-origin 4 loads damaged "beyond-origin"
+  assert_equal "$(json 'j["counts"]["beyond_origin"]')" 2
+  run check "$CACHE"
+  assert_success
+  repairs
+  reverts
+}
+
+@test "wc-check: sequence-exhausted is renumbered, the content stays" {
+  looks sequence-exhausted 4 loads damaged "sequence-exhausted uncommitted"
+  "${PYTHON[@]}" "$RECIPES" --merged "$CACHE" "$ORIGIN" "$BATS_TEST_TMPDIR/merged.before"
+  repairs
+  "${PYTHON[@]}" "$RECIPES" --merged "$CACHE" "$ORIGIN" "$BATS_TEST_TMPDIR/merged.after"
+  run cmp "$BATS_TEST_TMPDIR/merged.before" "$BATS_TEST_TMPDIR/merged.after"
+  assert_success
+  reverts
+}
+
+@test "wc-check: usage errors are 16 and touch nothing" {
+  make_images uncommitted
+  local before line
+  before=$(checksum "$CACHE")
+  while read -r line; do
+    local words
+    read -ra words <<<"$line"
+    run check "${words[@]}" "$CACHE"
+    assert_equal "$line: $status" "$line: 16"
+  done <<EOF
+-y
+-n -y --no-undo
+-n -p
+-p -y --no-undo
+--undo u
+--no-undo
+-n --undo u
+-y --undo u --no-undo
+--apply-undo u -y --no-undo
+--apply-undo u -n
+--block-size 1000
+--block-size 256
+--block-size 131072
+--memory 1M
+--memory -1
+--future=maybe
+--blocks 5
+--seq-count 5
+--rebuild-superblock --blocks 0
+--rebuild-superblock -p
+--superblock-only -y --no-undo
+--origin-start-sector 1
+EOF
+  assert_equal "$(checksum "$CACHE")" "$before"
+  assert_file_not_exist u
+}
+
+@test "wc-check: --superblock-only does not look at entries" {
+  make_images identical-data-different
+  run check --superblock-only "$CACHE"
+  assert_success
+  make_images bad-magic
+  run check --superblock-only "$CACHE"
+  assert_equal "$status" 4
+}
+
+@test "wc-check: an undo file that is the device, a directory, or of another cache is refused" {
+  make_images uncommitted
+  local before
+  before=$(checksum "$CACHE")
+  run --separate-stderr check -y --undo "$CACHE" "$CACHE"
+  assert_equal "$status" 8
+  ln -s "$CACHE" "$BATS_TEST_TMPDIR/link"
+  run check -y --undo "$BATS_TEST_TMPDIR/link" "$CACHE"
+  assert_equal "$status" 8
+  run check -y --undo "$BATS_TEST_TMPDIR" "$CACHE"
+  assert_equal "$status" 8
+  run check -y --undo "$BATS_TEST_TMPDIR/no/such/folder" "$CACHE"
+  assert_equal "$status" 8
+  run check --apply-undo "$BATS_TEST_TMPDIR/missing" "$CACHE"
+  assert_equal "$status" 8
+  run check --apply-undo "$CACHE" "$CACHE"
+  assert_equal "$status" 8
+  run check --apply-undo "$ORIGIN" "$CACHE"
+  assert_equal "$status" 8
+  run check -y --undo /dev/full "$CACHE"
+  assert_equal "$status" 8
+  assert_equal "$(checksum "$CACHE")" "$before"
+}
+
+@test "wc-check: an undo file that is cut anywhere restores a part or is refused, never garbage" {
+  make_images identical-data-different
+  cp "$CACHE" "$BATS_TEST_TMPDIR/original"
+  check -y --undo "$BATS_TEST_TMPDIR/undo" "$CACHE" >/dev/null || true
+  cp "$CACHE" "$BATS_TEST_TMPDIR/repaired"
+  local size cut
+  size=$(stat -c %s "$BATS_TEST_TMPDIR/undo")
+  for cut in 0 1 17 $((size / 3)) $((size / 2)) $((size - 1)); do
+    cp "$BATS_TEST_TMPDIR/repaired" "$CACHE"
+    head -c "$cut" "$BATS_TEST_TMPDIR/undo" >"$BATS_TEST_TMPDIR/cut"
+    run --separate-stderr check --apply-undo "$BATS_TEST_TMPDIR/cut" "$CACHE"
+    no_sanitizer_report "$stderr"
+    "${PYTHON[@]}" - "$BATS_TEST_TMPDIR/original" "$BATS_TEST_TMPDIR/repaired" "$CACHE" <<'EOF' || fail "cut at $cut: foreign bytes"
+import sys
+original, repaired, now = (open(name, "rb").read() for name in sys.argv[1:])
+assert len(original) == len(now)
+assert all(n in (o, r) for o, r, n in zip(original, repaired, now))
+EOF
+  done
+}
+
+@test "wc-check: the repair of a file system that is full is 8 and can be run again" {
+  [ "$(id -u)" -eq 0 ] || skip "needs root to mount a small tmpfs"
+  make_images identical-data-different
+  mkdir "$BATS_TEST_TMPDIR/small"
+  mount -t tmpfs -o size=4k none "$BATS_TEST_TMPDIR/small" 2>/dev/null || skip "mount does not work here"
+  head -c 4096 /dev/zero >"$BATS_TEST_TMPDIR/small/filler" || true
+  local before
+  before=$(checksum "$CACHE")
+  run --separate-stderr check -y --undo "$BATS_TEST_TMPDIR/small/undo" "$CACHE"
+  umount "$BATS_TEST_TMPDIR/small"
+  assert_equal "$status" 8
+  [[ "$stderr" == *"No space left"* ]] || fail "$stderr"
+  assert_equal "$(checksum "$CACHE")" "$before"
+  run check -y --undo "$BATS_TEST_TMPDIR/undo" "$CACHE"
+  assert_equal "$status" 1
+}
+
+@test "wc-check: --rebuild-superblock without -y shows what fits and writes nothing" {
+  make_images zeroed-superblock
+  local before
+  before=$(checksum "$CACHE")
+  run check --rebuild-superblock "$CACHE"
+  assert_equal "$status" 4
+  assert_line --partial "--block-size 4096 --blocks 300"
+  assert_equal "$(checksum "$CACHE")" "$before"
+}

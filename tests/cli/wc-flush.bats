@@ -1,0 +1,241 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# wc-flush on real images: the origin's content afterwards, its refusals, its counters, signals.
+# bats and common.bash assign status, output, stderr, lines, stderr_text; other files read JSON.
+# shellcheck disable=SC2154,SC2034,SC2030,SC2031
+bats_require_minimum_version 1.5.0
+load common.bash
+
+flush() {
+  timeout -k 5 60 wc-flush --origin "$ORIGIN" "$@"
+}
+
+# expect_merged [--uncommitted]: $BATS_TEST_TMPDIR/merged is what the origin has to hold.
+expect_merged() {
+  "${PYTHON[@]}" "$RECIPES" --merged "$CACHE" "$ORIGIN" "$BATS_TEST_TMPDIR/merged" "$@"
+}
+
+is_merged() {
+  cmp "$BATS_TEST_TMPDIR/merged" "$ORIGIN" || fail "the origin is not the merged content"
+}
+
+# counts of live, stale, uncommitted and free entries
+counts() {
+  run_json wc-check --json "$CACHE"
+  json '"{live} {stale} {uncommitted} {free}".format(**j["counts"])'
+}
+
+@test "wc-flush: the origin holds the merged content, the cache is empty" {
+  local recipe
+  for recipe in clean uncommitted stale spare-room pad-not-zero empty; do
+    make_images "$recipe"
+    expect_merged
+    run_json flush --json "$CACHE"
+    assert_equal "$recipe $status $stderr_text" "$recipe 0 "
+    assert_schema wc-flush "$JSON"
+    assert_equal "$(json 'j["blocks_total"] == j["blocks_written"] and j["blocks_failed"] == 0')" True
+    assert_equal "$(json 'j["bytes_written"] == 4096 * j["blocks_written"]')" True
+    is_merged
+    assert_equal "$(counts)" "0 0 0 300"
+    # Once more is nothing to do.
+    run_json flush --json "$CACHE"
+    assert_equal "$status" 0
+    assert_equal "$(json 'j["blocks_total"], j["entries_freed"]')" "(0, 0)"
+    is_merged
+  done
+}
+
+@test "wc-flush: JSON has exactly the members of the contract" {
+  make_images clean
+  run_json flush --json "$CACHE"
+  assert_equal "$(json '" ".join(j)')" \
+    "schema blocks_total blocks_written bytes_written blocks_failed failed_ranges entries_freed seconds"
+}
+
+@test "wc-flush: --origin is required" {
+  make_images clean
+  run wc-flush "$CACHE"
+  assert_equal "$status" 16
+}
+
+@test "wc-flush: --dry-run writes nothing, --keep only the origin" {
+  make_images stale
+  local before
+  before=$(checksum "$CACHE" "$ORIGIN")
+  run_json flush --json --dry-run "$CACHE"
+  assert_equal "$status" 0
+  assert_equal "$(json 'j["blocks_total"], j["blocks_written"], j["entries_freed"]')" "(80, 0, 0)"
+  assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+  expect_merged
+  before=$(checksum "$CACHE")
+  run_json flush --json --keep "$CACHE"
+  assert_equal "$status" 0
+  assert_equal "$(json 'j["blocks_written"], j["entries_freed"]')" "(80, 0)"
+  assert_equal "$(checksum "$CACHE")" "$before"
+  is_merged
+}
+
+@test "wc-flush: --verify reads back" {
+  make_images clean
+  expect_merged
+  run flush --verify "$CACHE"
+  assert_success
+  is_merged
+}
+
+@test "wc-flush: --uncommitted=flush writes the last commit too" {
+  make_images uncommitted
+  expect_merged --uncommitted
+  run flush --uncommitted=flush "$CACHE"
+  assert_success
+  is_merged
+  assert_equal "$(counts)" "0 0 0 300"
+}
+
+@test "wc-flush: --range takes only the blocks that touch it" {
+  make_images clean
+  cp "$ORIGIN" "$BATS_TEST_TMPDIR/origin.before"
+  expect_merged
+  # Entry 0 is sector 0, entry 1 sector 56: the range ends inside block 56.
+  run_json flush --json --range 0+57 "$CACHE"
+  assert_equal "$status" 0
+  assert_equal "$(json 'j["blocks_written"] >= 2 and j["blocks_written"] == j["entries_freed"]')" True
+  run cmp <(head -c 32768 "$ORIGIN") <(head -c 32768 "$BATS_TEST_TMPDIR/merged")
+  assert_success
+  run cmp <(tail -c +32769 "$ORIGIN") <(tail -c +32769 "$BATS_TEST_TMPDIR/origin.before")
+  assert_success
+  run flush "$CACHE"
+  assert_success
+  is_merged
+}
+
+@test "wc-flush: refuses damage with 4 and writes nothing; --skip-check goes on" {
+  local recipe before
+  for recipe in identical-data-different misaligned future; do
+    make_images "$recipe"
+    before=$(checksum "$CACHE" "$ORIGIN")
+    run_json flush --json "$CACHE"
+    assert_equal "$recipe $status" "$recipe 4"
+    assert_schema wc-flush "$JSON"
+    assert_equal "$(json 'j["error"]["code"]')" damaged
+    assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+  done
+  for recipe in bad-magic bad-version zeroed-superblock blank; do
+    make_images "$recipe"
+    before=$(checksum "$CACHE" "$ORIGIN")
+    run flush "$CACHE"
+    [ "$status" -eq 4 ] || [ "$status" -eq 8 ] || fail "$recipe: $status"
+    assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+  done
+  make_images identical-data-different
+  expect_merged
+  run flush --skip-check "$CACHE"
+  assert_success
+  is_merged
+}
+
+@test "wc-flush: blocks beyond the origin's end: fail writes nothing, skip keeps them and says 4" {
+  make_images beyond-origin
+  local before
+  before=$(checksum "$CACHE" "$ORIGIN")
+  run flush "$CACHE"
+  assert_equal "$status" 4
+  assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+  expect_merged
+  run_json flush --json --beyond-end=skip "$CACHE"
+  assert_equal "$status" 4
+  assert_schema wc-flush "$JSON"
+  assert_equal "$(json 'j["blocks_failed"], len(j["failed_ranges"]) > 0, j["failed_ranges"][0]["sector"]')" "(2, True, 8192)"
+  is_merged
+  run_json wc-check --json "$CACHE"
+  assert_equal "$(json 'j["counts"]["live"]')" 2
+}
+
+@test "wc-flush: stopped by SIGTERM it says 32, loses nothing and goes on later" {
+  make_images clean
+  expect_merged
+  local signal code
+  for signal in TERM INT HUP; do
+    make_images clean
+    code=0
+    # A command in the background ignores SIGINT from the start; python gives it back.
+    "${PYTHON[@]}" - "$signal" "$ORIGIN" "$CACHE" <<'EOF' || code=$?
+import signal, subprocess, sys, time
+name, origin, cache = sys.argv[1:]
+number = getattr(signal, "SIG" + name)
+process = subprocess.Popen(["wc-flush", "--rate", "16K", "--queue-depth", "1", "--origin", origin, cache],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+time.sleep(2)
+assert process.poll() is None, process.returncode
+process.send_signal(number)
+sys.exit(process.wait(30))
+EOF
+    assert_equal "$signal $((code & 32))" "$signal 32"
+    run flush "$CACHE"
+    assert_success
+    is_merged
+    assert_equal "$(counts)" "0 0 0 300"
+  done
+}
+
+@test "wc-flush: killed at any moment it goes on where it was" {
+  make_images stale
+  expect_merged
+  local delay
+  for delay in 0.05 0.2 0.5 1; do
+    timeout -s KILL "$delay" wc-flush --rate 64K --queue-depth 2 --origin "$ORIGIN" "$CACHE" >/dev/null 2>&1 || true
+  done
+  run flush "$CACHE"
+  assert_success
+  is_merged
+  assert_equal "$(counts)" "0 0 0 300"
+}
+
+@test "wc-flush: cache and origin must differ" {
+  make_images clean
+  ln -s "$CACHE" "$BATS_TEST_TMPDIR/link"
+  local before
+  before=$(checksum "$CACHE")
+  run wc-flush --origin "$BATS_TEST_TMPDIR/link" "$CACHE"
+  assert_equal "$status" 8
+  assert_equal "$(checksum "$CACHE")" "$before"
+}
+
+@test "wc-flush: both begin inside their devices" {
+  make_images clean
+  expect_merged
+  { head -c 65536 /dev/zero; cat "$ORIGIN"; } >"$BATS_TEST_TMPDIR/origin.moved"
+  { head -c 1048576 /dev/zero; cat "$CACHE"; } >"$BATS_TEST_TMPDIR/cache.moved"
+  run wc-flush --start-sector 2048 --origin "$BATS_TEST_TMPDIR/origin.moved" --origin-start-sector 128 \
+    "$BATS_TEST_TMPDIR/cache.moved"
+  assert_success
+  run cmp <(tail -c +65537 "$BATS_TEST_TMPDIR/origin.moved") "$BATS_TEST_TMPDIR/merged"
+  assert_success
+  run cmp <(head -c 65536 "$BATS_TEST_TMPDIR/origin.moved") <(head -c 65536 /dev/zero)
+  assert_success
+}
+
+@test "wc-flush: usage errors are 16 and write nothing" {
+  make_images clean
+  local line words before
+  before=$(checksum "$CACHE" "$ORIGIN")
+  while read -r line; do
+    read -ra words <<<"$line"
+    run flush "${words[@]}" "$CACHE"
+    assert_equal "$line: $status" "$line: 16"
+  done <<EOF
+--range 5
+--range 5+0
+--range +5
+--range 18014398509481983+2
+--range -1+4
+--rate 0
+--rate x
+--queue-depth 0
+--queue-depth 1025
+--uncommitted=keep
+--beyond-end=maybe
+EOF
+  assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+}
