@@ -25,12 +25,24 @@ unsigned level_of(std::uint64_t live, std::uint64_t capacity) noexcept {
   return std::min(kLevels, 1U + static_cast<unsigned>(share * kLevels));
 }
 
+// One line where it fits in 80 columns; sequences can have 20 digits.
+std::string folded(std::string legend) {
+  constexpr std::size_t kColumns = 80;
+  if (legend.size() <= kColumns) return legend;
+  for (std::size_t at = legend.find("; "); at != std::string::npos; at = legend.find("; ", at)) {
+    legend.replace(at, 2, "\n");
+  }
+  const std::size_t sequences = legend.find(", seq ");
+  if (sequences != std::string::npos) legend.replace(sequences, 2, "\n");
+  return legend;
+}
+
 }  // namespace
 
 std::string map_as_text(const DirtyMap& map, const MapFacts& facts, MapShades shades) {
   const auto& shade = shades == MapShades::ascii ? kAscii : kBlocks;
   const MapTotals totals = total_of(map);
-  std::string out = legend_of(map, facts, totals) + "\n";
+  std::string out = folded(legend_of(map, facts, totals)) + "\n";
   if (map.cells.empty()) return out;
   const std::size_t columns = std::min(kTextMapColumns, map.cells.size());
   const std::string edge = fmt::format("{:>10} +{:-<{}}+\n", "", "", columns);
