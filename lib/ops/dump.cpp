@@ -17,7 +17,6 @@ namespace wc {
 namespace {
 
 constexpr std::size_t kListBatch = 4096;  // 128 KiB of ListedEntry: stays in the second-level cache
-constexpr std::size_t kReadPieceBytes = 1U << 20;
 
 Error cancelled(const char* what) { return {ErrorCode::cancelled, 0, 0, std::string(what) + " was interrupted"}; }
 
