@@ -241,14 +241,14 @@ SB='"superblock":{"magic":1,"version":1,"block_size":512,"n_blocks":20,"seq_coun
 
 @test "wc-format: a dump that is cut at any byte is refused" {
   new_image 64K
-  local text before i
+  local text before cut
   text='{"schema":"writecache.dump/1",'"$SB"',"entries":[{"index":2,"sector":8,"seq":1,"state":"live"}]}'
   before=$(checksum "$CACHE")
-  for ((i = 0; i < ${#text}; i += 3)); do
-    dump_of "${text:0:i}"
+  for cut in $(seq 0 3 $((${#text} - 1))); do
+    dump_of "${text:0:cut}"
     run --separate-stderr format --from-dump "$BATS_TEST_TMPDIR/dump.json" "$CACHE"
     no_sanitizer_report "$stderr"
-    assert_equal "$i $status" "$i 8"
+    assert_equal "$cut $status" "$cut 8"
   done
   assert_equal "$(checksum "$CACHE")" "$before"
 }
