@@ -39,14 +39,19 @@ Look look_at(const Entry& entry, std::uint32_t sectors_per_block) noexcept {
   return sector_fits && entry.seq_count < kPlausibleSequence ? Look::committed : Look::bad;
 }
 
-void take(BlockSizeEvidence& size, BlockIndex index, const Entry& entry, bool in_wiped,
-          bool seen_zero) {
+void take(BlockSizeEvidence& size, BlockIndex index, const Entry& entry, bool in_wiped) {
   ++size.checked;
   if (in_wiped) {
     size.first_bad = size.checked;
     return;
   }
-  const Look look = is_zero(entry) && seen_zero ? Look::bad : look_at(entry, size.block_bytes >> kSectorShift);
+  Look look = look_at(entry, size.block_bytes >> kSectorShift);
+  if (is_zero(entry)) {
+    // One entry may rightly say sector 0, sequence 0. Where two do, both are zeros that nobody wrote.
+    if (++size.zeros > 1) look = Look::bad;
+    if (size.zeros == 2) --size.committed;
+    if (size.zeros == 2 && size.highest == 0) --size.with_highest;
+  }
   switch (look) {
     case Look::free: ++size.free; break;
     case Look::committed:
@@ -137,7 +142,7 @@ class Finder {
     return is_exact(h) && is_wanted(h) && is_long(h) && ends_cleanly(h);
   }
   bool fills_loosely(const Hypothesis& h) const {
-    return is_tolerable(h) && h.size->committed != 0 && is_wanted(h);
+    return is_tolerable(h) && h.size->committed != 0 && h.size->bad < h.size->committed + h.size->free && is_wanted(h);
   }
 
   /// True if what follows the table does not go on like a table: otherwise it is a part of a larger one,
@@ -278,7 +283,6 @@ Result<EntryEvidence> gather_evidence(IoPort& port, const std::optional<Superblo
       superblock && superblock->magic == 0 && superblock->version == 0 && superblock->block_size == 0 &&
       superblock->n_blocks == 0 && superblock->seq_count == 0 && !superblock->has_nonzero_padding();
   bool in_wiped = superblock_is_zero;
-  bool seen_zero = false;
   store::EntryStream stream(port, 0, end);
   for (;;) {
     if (observer.is_cancelled()) return Error{ErrorCode::cancelled, 0, 0, "cancelled"};
@@ -291,10 +295,8 @@ Result<EntryEvidence> gather_evidence(IoPort& port, const std::optional<Superblo
       if (in_wiped && !is_wiped(entry)) in_wiped = false;
       if (in_wiped) ++evidence.zeroed;
       for (BlockSizeEvidence& size : evidence.sizes) {
-        if (index < size.capacity && !size.given_up) take(size, index, entry, in_wiped, seen_zero);
+        if (index < size.capacity && !size.given_up) take(size, index, entry, in_wiped);
       }
-      // One entry may rightly say sector 0, sequence 0; a second one is not an entry.
-      seen_zero = seen_zero || (is_zero(entry) && !in_wiped);
     }
     const BlockIndex done = (*batch)->first_index + (*batch)->count;
     observer.on_progress({"look for entries", done * kEntryBytes, end * kEntryBytes});
@@ -303,6 +305,10 @@ Result<EntryEvidence> gather_evidence(IoPort& port, const std::optional<Superblo
       return !size.given_up && done < size.capacity;
     });
     if (!any_alive) break;
+  }
+  for (BlockSizeEvidence& size : evidence.sizes) {
+    // A table of one entry, and that one zeros: nobody wrote it.
+    if (size.zeros == 1 && size.committed == 1 && size.free == 0) size.committed = size.with_highest = 0;
   }
   return evidence;
 }

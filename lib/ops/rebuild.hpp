@@ -22,6 +22,7 @@ struct BlockSizeEvidence {
   std::uint64_t checked = 0;    ///< entries looked at before it was clear that they are not entries
   std::uint64_t free = 0;
   std::uint64_t committed = 0;  ///< entries with a sector and sequence that can be right
+  std::uint64_t zeros = 0;      ///< entries of sector 0 and sequence 0
   std::uint64_t bad = 0;        ///< entries that cannot be right, below `capacity`
   std::uint64_t first_bad = 0;  ///< index of the first of them, or `checked`
   Sequence highest = 0;         ///< among the committed ones

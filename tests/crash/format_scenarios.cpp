@@ -135,7 +135,10 @@ std::vector<sim::Scenario> format_scenarios(std::uint64_t seed) {
   const auto add = [&](sim::Scenario scenario) -> sim::Scenario& {
     return scenarios.emplace_back(std::move(scenario));
   };
-  const auto garbage = sim::pattern(seed, 1U << 16);
+  sim::Random noise(seed);
+  Bytes garbage(1U << 16);
+  for (auto& byte : garbage)
+    byte = static_cast<std::byte>(noise.below(256));
   add(make_scenario("blank", Bytes(1U << 16), wish_for(512, Overwrite::nothing)));
   add(make_scenario("garbage", garbage, wish_for(512, Overwrite::nothing)));
   add(make_scenario("blank-4096", Bytes(1U << 17), wish_for(4096, Overwrite::nothing), 4096));
@@ -154,7 +157,7 @@ std::vector<sim::Scenario> format_scenarios(std::uint64_t seed) {
   add(make_scenario("wipe", dirty_cache(seed + 4, 512, 260).build(), wipe)).is_canary = true;
   add(make_scenario("wipe-4096", dirty_cache(seed + 5, 4096, 24).build(), wipe, 4096));
   add(make_scenario("finish", dirty_cache(seed + 6, 512, 150).magic(0).seq_count(0).build(),
-                    wish_for(512, Overwrite::nothing)));
+                    wish_for(512, Overwrite::dirty_cache)));
   Wish restore = wish_for(512, Overwrite::dirty_cache);
   restore.options.n_blocks = 120;
   restore.options.seq_count = 77;
