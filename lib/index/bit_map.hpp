@@ -18,10 +18,10 @@ class BitMap {
 
   std::uint64_t bit_count() const noexcept { return std::uint64_t{size_bytes_} * 8; }
   void prefetch(std::uint64_t bit) const noexcept { __builtin_prefetch(&words_[bit / 64], 1); }
-  /// Sets a bit and tells whether it was set before.
-  bool test_and_set(std::uint64_t bit) noexcept {
+  /// Sets a bit and tells whether it was set before. Does neither, without a branch, where not `wanted`.
+  bool test_and_set(std::uint64_t bit, bool wanted = true) noexcept {
     std::uint64_t& word = words_[bit / 64];
-    const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
+    const std::uint64_t mask = std::uint64_t{wanted} << (bit % 64);
     const bool was_set = (word & mask) != 0;
     word |= mask;
     return was_set;

@@ -22,7 +22,7 @@ constexpr std::size_t kZones = 4096;          ///< parts of the origin that the 
 constexpr std::size_t kFarZone = kZones;      ///< everything else, misaligned sectors too
 constexpr std::size_t kIdenticalPairsMax = 65536;
 constexpr std::uint64_t kReseedsMax = 8;      ///< then parts are halved instead
-constexpr std::size_t kLookAhead = 256;       ///< bits prefetched before the first is tested
+constexpr std::size_t kLookAhead = 64;        ///< entries whose bits are prefetched
 constexpr BlockIndex kCountedFlag = std::uint64_t{1} << 63;  ///< in Slot::index: counted as identical
 
 /// Keeps the smallest kFindingEntriesMax, ascending.
@@ -70,7 +70,7 @@ struct Scan::Impl {
   Result<void> each_batch(BlockIndex first, BlockIndex end, Observer& observer, const Work& work);
   void first_pass(const EntryBatch& batch);
   void unusual(BlockIndex index, const Entry& entry);
-  void mark_key(std::uint64_t key);
+  void note_repeated(std::uint64_t key);
   Result<void> find_repeated(Observer& observer);
   void plan_zones();
   Result<void> resolve(BlockIndex window_begin, Observer& observer);
@@ -132,40 +132,34 @@ Result<void> Scan::Impl::each_batch(BlockIndex first, BlockIndex end, Observer& 
   }
 }
 
-void Scan::Impl::mark_key(std::uint64_t key) {
-  if (bits.test_and_set(key)) [[unlikely]] {
-    if (!repeated_full && !repeated.insert(key << key_shift)) repeated_full = true;
-  }
+void Scan::Impl::note_repeated(std::uint64_t key) {
+  if (!repeated_full && !repeated.insert(key << key_shift)) repeated_full = true;
 }
 
 /// Counts everything and fills the bits of the first zone. The loop has no branch that depends on the
 /// data except for what is rare; the bits are prefetched because they are in random order.
 void Scan::Impl::first_pass(const EntryBatch& batch) {
   const std::uint64_t fast_limit = std::min(key_limit, bits.bit_count());
-  std::array<std::uint64_t, kLookAhead> keys;
-  for (std::size_t begin = 0; begin < batch.count; begin += kLookAhead) {
-    const std::size_t end = std::min(batch.count, begin + kLookAhead);
-    std::size_t key_count = 0;
-    std::uint64_t free_count = 0;
-    Sequence highest_here = 0;
-    for (std::size_t i = begin; i < end; ++i) {
-      const Entry entry = batch[i];
-      const std::uint64_t key = key_of(entry.original_sector);
-      const bool is_usual = (entry.seq_count < committed_below) & (key < fast_limit);
-      const bool is_free = entry.seq_count == kFreeSequence;
-      keys[key_count] = key;
-      bits.prefetch(is_usual ? key : 0);
-      key_count += is_usual ? 1 : 0;
-      free_count += is_free ? 1 : 0;
-      highest_here = std::max(highest_here, is_usual ? entry.seq_count : 0);
-      if (!(is_usual | is_free)) [[unlikely]] unusual(batch.first_index + i, entry);
-    }
-    counts.free += free_count;
-    committed += key_count;
-    zone_counts[0] += key_count;
-    highest_committed = std::max(highest_committed, highest_here);
-    for (std::size_t i = 0; i < key_count; ++i) mark_key(keys[i]);
+  const std::uint64_t ahead_mask = bits.bit_count() - 1;
+  std::uint64_t free_count = 0;
+  std::uint64_t usual_count = 0;
+  Sequence highest_here = 0;
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    bits.prefetch(key_of(batch[std::min(i + kLookAhead, batch.count - 1)].original_sector) & ahead_mask);
+    const Entry entry = batch[i];
+    const std::uint64_t key = key_of(entry.original_sector);
+    const bool is_usual = (entry.seq_count < committed_below) & (key < fast_limit);
+    const bool is_free = entry.seq_count == kFreeSequence;
+    free_count += is_free ? 1 : 0;
+    usual_count += is_usual ? 1 : 0;
+    highest_here = std::max(highest_here, is_usual ? entry.seq_count : 0);
+    if (bits.test_and_set(key & ahead_mask, is_usual)) [[unlikely]] note_repeated(key);
+    if (!(is_usual | is_free)) [[unlikely]] unusual(batch.first_index + i, entry);
   }
+  counts.free += free_count;
+  committed += usual_count;
+  zone_counts[0] += usual_count;
+  highest_committed = std::max(highest_committed, highest_here);
 }
 
 /// An entry that is neither free nor a committed one of the first zone within the origin.
@@ -197,7 +191,7 @@ void Scan::Impl::unusual(BlockIndex index, const Entry& entry) {
   }
   const std::size_t zone = zone_of(key);
   ++zone_counts[zone];
-  if (zone == 0) mark_key(key);
+  if (zone == 0 && bits.test_and_set(key)) note_repeated(key);
 }
 
 /// Chooses, for every zone but the first, the way that needs fewer passes over the metadata.
