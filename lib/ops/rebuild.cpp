@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "media/entry.hpp"
 #include "reached.hpp"
@@ -70,6 +71,21 @@ void take(BlockSizeEvidence& size, BlockIndex index, const Entry& entry, bool in
       return;
   }
   if (size.bad == 0) size.first_bad = size.checked;
+}
+
+bool is_all_zeros(const store::EntryBatch& batch) noexcept {
+  const std::size_t bytes = batch.count * kEntryBytes;
+  return batch.raw[0] == std::byte{0} && std::memcmp(batch.raw, batch.raw + 1, bytes - 1) == 0;
+}
+
+/// A whole batch of zeros right behind a zeroed superblock: the usual blank device, which may be large.
+void take_zeros(EntryEvidence& evidence, const store::EntryBatch& batch) {
+  evidence.zeroed += batch.count;
+  for (BlockSizeEvidence& size : evidence.sizes) {
+    if (size.given_up || batch.first_index >= size.capacity) continue;
+    size.checked += std::min<std::uint64_t>(batch.count, size.capacity - batch.first_index);
+    size.first_bad = size.checked;
+  }
 }
 
 /// What is known of one block size and count.
@@ -289,7 +305,9 @@ Result<EntryEvidence> gather_evidence(IoPort& port, const std::optional<Superblo
     auto batch = stream.next();
     if (!batch) return batch.error();
     if (!*batch) break;
-    for (std::size_t i = 0; i < (*batch)->count; ++i) {
+    const bool is_taken = in_wiped && is_all_zeros(**batch);
+    if (is_taken) take_zeros(evidence, **batch);
+    for (std::size_t i = 0; i < (is_taken ? 0 : (*batch)->count); ++i) {
       const Entry entry = (**batch)[i];
       const BlockIndex index = (*batch)->first_index + i;
       if (in_wiped && !is_wiped(entry)) in_wiped = false;
