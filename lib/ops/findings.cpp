@@ -92,10 +92,13 @@ class Rules {
           "the device holds only " + number(in_.area_bytes) +
               " bytes, less than a superblock (is it the right device?)",
           driver::kInvalidDeviceSize);
-    } else if (in_.superblock->magic == 0 && in_.superblock->version == 0) {
-      without_superblock(*in_.superblock);
     } else {
-      superblock_fields(*in_.superblock);
+      const bool has_room = has_room_for_a_block(*in_.superblock);
+      if (in_.superblock->magic != 0 || in_.superblock->version != 0) {
+        superblock_fields(*in_.superblock, has_room);
+      } else if (has_room) {
+        without_superblock(*in_.superblock);
+      }
     }
     if (in_.scan != nullptr && is_sound()) entries(*in_.scan);
     std::stable_sort(out_.begin(), out_.end(), [](const Finding& a, const Finding& b) {
@@ -126,6 +129,19 @@ class Rules {
   /// True if the driver would read the entries.
   bool is_sound() const {
     return in_.geometry && in_.superblock->magic == kMagic && in_.superblock->version == kVersion;
+  }
+
+  /// The driver asks for it before it looks at the superblock; where there is none, that is what it complains of.
+  bool has_room_for_a_block(const Superblock& superblock) {
+    if (in_.area_bytes >= 2 * kMaxBlockBytes) return true;
+    const std::uint32_t stored = is_valid_block_size(superblock.block_size) ? superblock.block_size : kMinBlockBytes;
+    const std::uint32_t block_bytes = in_.table_block_bytes.value_or(stored);
+    if (!is_valid_block_size(block_bytes) || capacity_blocks(in_.area_bytes, block_bytes)) return true;
+    add(Code::area_too_small, Severity::error,
+        "the device holds only " + number(in_.area_bytes) + " bytes, too little for one block of " +
+            number(block_bytes) + " bytes (is it the right device?)",
+        driver::kInvalidDeviceSize);
+    return false;
   }
 
   bool has_candidates_with_data() const {
@@ -162,7 +178,7 @@ class Rules {
            in_.scan->counts().free == in_.geometry->n_blocks;
   }
 
-  void superblock_fields(const Superblock& superblock) {
+  void superblock_fields(const Superblock& superblock, bool has_room) {
     if (is_interrupted_format(superblock)) {
       add(Code::interrupted_format, Severity::error,
           "a format was interrupted before its last step; nothing is in the cache (finish it: -y, or "
@@ -178,7 +194,7 @@ class Rules {
           "the version is " + number(superblock.version) + ", not 1" + rebuild_hint(),
           driver::kInvalidVersion);
     }
-    block_size(superblock);
+    block_size(superblock, has_room);
     if (superblock.seq_count >= kSequenceExhausted) {
       add(Code::sequence_exhausted, Severity::error,
           "the sequence " + number(superblock.seq_count) +
@@ -190,14 +206,14 @@ class Rules {
     }
   }
 
-  void block_size(const Superblock& superblock) {
+  void block_size(const Superblock& superblock, bool has_room) {
     if (!is_valid_block_size(superblock.block_size)) {
       add(Code::bad_block_size, Severity::error,
           "the block size " + number(superblock.block_size) +
               " is not a power of two from 512 to 65536" + rebuild_hint(),
           driver::kBlockSizeMismatch);
       // Without a block size only the impossible counts are certain.
-      if (superblock.n_blocks == 0 || superblock.n_blocks >= kMaxBlocks) block_count(superblock, 512);
+      if (superblock.n_blocks == 0 || superblock.n_blocks >= kMaxBlocks) block_count(superblock, kMinBlockBytes, has_room);
       return;
     }
     if (in_.table_block_bytes && *in_.table_block_bytes != superblock.block_size) {
@@ -210,10 +226,10 @@ class Rules {
               ")",
           driver::kBlockSizeMismatch);
     }
-    block_count(superblock, superblock.block_size);
+    block_count(superblock, superblock.block_size, has_room);
   }
 
-  void block_count(const Superblock& superblock, std::uint32_t block_bytes) {
+  void block_count(const Superblock& superblock, std::uint32_t block_bytes, bool has_room) {
     const std::string count = number(superblock.n_blocks);
     switch (block_count_fault(superblock.n_blocks, block_bytes, in_.area_bytes)) {
       case BlockCountFault::zero:
@@ -225,6 +241,7 @@ class Rules {
             "the number of blocks, " + count + ", is beyond any device" + rebuild_hint(), driver::kOverflow);
         return;
       case BlockCountFault::too_large:
+        if (!has_room && superblock.n_blocks < kMaxBlocks) return;  // said already
         add(superblock.n_blocks >= kMaxBlocks ? Code::bad_n_blocks : Code::area_too_small, Severity::error,
             count + " blocks of " + number(block_bytes) + " bytes do not fit in " + number(in_.area_bytes) +
                 " bytes: the device has shrunk or the superblock is wrong" + rebuild_hint(),

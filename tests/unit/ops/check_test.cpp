@@ -89,6 +89,25 @@ TEST(Check, ReportsADeviceTooSmallForASuperblock) {
   }
 }
 
+TEST(Check, ReportsADeviceTooSmallForOneBlockInTheDriversWords) {
+  Bytes cut = sound_cache().build();
+  cut.resize(512);
+  for (const Bytes& image : {cut, Bytes(512), Bytes(1023)}) {
+    const CheckRun run(image, {});
+    EXPECT_EQ(run.found(), "area-too-small");
+    EXPECT_EQ(run.report.verdict, Verdict::damaged);
+    EXPECT_EQ(run.report.findings[0].driver_message, "Invalid device size");
+    EXPECT_EQ(run.report.activation.driver_message, "Invalid device size");
+  }
+}
+
+TEST(Check, JudgesTheRoomForABlockByTheTableLine) {
+  CheckOptions options;
+  EXPECT_EQ(CheckRun(Bytes(4096), options).found(), "blank");
+  options.table_block_bytes = 4096;
+  EXPECT_EQ(CheckRun(Bytes(4096), options).found(), "area-too-small");
+}
+
 TEST(Check, CallsZerosBlankAndPredictsTheFormat) {
   const CheckRun run(Bytes(1U << 20), {});
   EXPECT_EQ(run.found(), "blank");
