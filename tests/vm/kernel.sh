@@ -4,7 +4,8 @@
 #
 # usage: kernel.sh FOLDER
 # Afterwards FOLDER holds vmlinuz, modules/*.ko (decompressed) and version. Nothing is installed. A folder filled
-# earlier is used again, so only the first run needs the network. Exit 77, with the reason, when it cannot be done.
+# earlier is used again, so only the first run needs the network. Exit 77, with the reason, when the package cannot be
+# had; 1 for everything else.
 set -euo pipefail
 
 folder=${1:?usage: kernel.sh FOLDER}
@@ -16,24 +17,53 @@ skip() {
   exit 77
 }
 
-for program in apt-cache apt-get dpkg xz qemu-system-x86_64 dmsetup cpio ldd; do
-  PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || skip "$program is not installed (scripts/setup installs it)"
+fail() {
+  echo "kernel.sh: $*"
+  exit 1
+}
+
+for program in qemu-system-x86_64 dmsetup cpio ldd flock; do
+  PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || fail "$program is not installed (run scripts/setup)"
 done
-[ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || skip 'busybox-static is not installed (scripts/setup installs it)'
+[ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || fail 'busybox-static is not installed (run scripts/setup)'
 
 mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
 exec 9>"$folder/lock"
 flock 9
 [ -e "$folder/version" ] && exit 0
 
-package=$(apt-cache search --names-only "$pattern" | awk '{ print $1 }' | sort -V | tail -n 1)
-[ -n "$package" ] || skip 'apt-cache knows no linux-image-6.12.*-cloud-amd64-unsigned (apt-get update?)'
+for program in apt-cache apt-get dpkg; do
+  command -v "$program" >/dev/null || skip "the kernel is a Debian package, and there is no $program here"
+done
+command -v xz >/dev/null || fail 'xz is not installed (run scripts/setup)'
 
 work=$folder/unpack
 rm -rf "$work" "$folder/modules"
-mkdir -p "$work" "$folder/modules"
-(cd "$work" && apt-get -q download "$package" >download.log 2>&1) ||
-  skip "apt-get download $package failed: $(tail -n 1 "$work/download.log")"
+mkdir -p "$work/lists/partial" "$folder/modules"
+options=(-o Acquire::Retries=3)
+trouble=
+
+# Sets `package` to the newest one and downloads it; on failure `trouble` says why.
+download() {
+  package=$(apt-cache "${options[@]}" search --names-only "$pattern" 2>>"$work/apt.log" | awk '{ print $1 }' | sort -V | tail -n 1)
+  if [ -z "$package" ]; then
+    trouble='apt-cache knows no linux-image-6.12.*-cloud-amd64-unsigned'
+    return 1
+  fi
+  if ! (cd "$work" && apt-get -q "${options[@]}" download "$package" >>apt.log 2>&1); then
+    trouble="apt-get cannot download $package"
+    return 1
+  fi
+}
+
+if ! download; then
+  # The machine's package lists may be missing or older than the mirror: lists of our own need no rights.
+  options+=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache::pkgcache=" -o "Dir::Cache::srcpkgcache=")
+  apt-get -q "${options[@]}" update >>"$work/apt.log" 2>&1 || true  # one dead source of several is no obstacle
+  download || skip "$trouble (no network?): $(grep -aE '^[EW]:' "$work/apt.log" | tail -n 1)"
+fi
+
 dpkg -x "$work"/*.deb "$work/root"
 cp "$work"/root/boot/vmlinuz-* "$folder/vmlinuz"
 for module in $modules; do
@@ -45,7 +75,7 @@ for module in $modules; do
   esac
 done
 for module in virtio_blk dm-mod dm-writecache nd_pmem nd_e820 libnvdimm; do
-  [ -e "$folder/modules/$module.ko" ] || { echo "kernel.sh: $package holds no $module"; exit 1; }
+  [ -e "$folder/modules/$module.ko" ] || fail "$package holds no $module"
 done
 printf '%s\n' $modules >"$folder/modules/order"
 rm -rf "$work"

@@ -15,6 +15,7 @@ MEMORY_MIB = 512
 PMEM_MIB = 64
 TOP_MIB = 16            # ordinary memory left above the persistent region, which is cut otherwise
 AREA_ALIGNMENT = MIB    # every image begins at a multiple of this in the pool
+INITRAMFS_BYTES_MAX = (TOP_MIB - 2) * MIB  # it is put there
 BOOT_SECONDS_MAX = 540
 
 
@@ -116,13 +117,16 @@ class Machine:
         with open(initramfs, "wb") as out:
             names = "\n".join(sorted(str(path.relative_to(root)) for path in root.rglob("*")))
             subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], input=names.encode(), stdout=out, cwd=root, check=True)
+        if initramfs.stat().st_size > INITRAMFS_BYTES_MAX:
+            raise RuntimeError(f"{initramfs} is larger than {INITRAMFS_BYTES_MAX} bytes and would lie in persistent memory")
         console = self.folder / "console.log"
         start = MEMORY_MIB - TOP_MIB - PMEM_MIB
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB), "-smp", "1", "-nodefaults",
-                   "-display", "none", "-no-reboot", "-serial", f"file:{console}", "-kernel", str(self.kernel / "vmlinuz"),
+                   "-display", "none", "-no-reboot", "-serial", f"file:{escape(console)}", "-kernel", str(self.kernel / "vmlinuz"),
                    "-initrd", str(initramfs), "-append",
-                   f"console=ttyS0 quiet loglevel=1 panic=-1 oops=panic mitigations=off memmap={PMEM_MIB}M!{start}M",
-                   "-drive", f"if=none,id=pool,format=raw,cache=unsafe,discard=unmap,file={self.pool}",
+                   # A busy host stops the guest for many seconds: no fault of the driver, so no watchdog.
+                   f"console=ttyS0 quiet loglevel=1 panic=-1 oops=panic nowatchdog mitigations=off memmap={PMEM_MIB}M!{start}M",
+                   "-drive", f"if=none,id=pool,format=raw,cache=unsafe,discard=unmap,file={escape(self.pool)}",
                    "-device", "virtio-blk-pci,drive=pool"]
         began = time.monotonic()
         try:
@@ -154,6 +158,11 @@ class Machine:
                 current.add(line)
         for name, _ in self.cases:
             self.outcomes.setdefault(name, Outcome(name))
+
+
+def escape(path):
+    """A path inside an option of qemu."""
+    return str(path).replace(",", ",,")
 
 
 def copy(source, target, mode):

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,7 +39,8 @@ constexpr std::size_t kBufferAlignment = 4096;
       "vmio fsync DEVICE                                     make what was written durable\n"
       "vmio discard DEVICE OFFSET_BYTES LENGTH_BYTES\n"
       "vmio copy FROM OFFSET TO OFFSET LENGTH [CHUNK]        read CHUNK bytes (default 1 MiB) at a time\n"
-      "vmio zero DEVICE OFFSET LENGTH\n",
+      "vmio zero DEVICE OFFSET LENGTH\n"
+      "vmio drain                                            wait until the console has sent everything\n",
       stderr);
   std::exit(16);
 }
@@ -232,6 +234,7 @@ int main(int count, char** arguments) {
   if (command == "copy" && (left == 5 || left == 6)) return run_copy(rest, left);
   if (command == "zero" && left == 3) return run_zero(rest);
   if (command == "discard" && left == 3) return run_discard(rest);
+  if (command == "drain" && left == 0) return ::tcdrain(STDOUT_FILENO) == 0 ? 0 : 1;
   if (command == "fsync" && left == 1) {
     Device(rest[0], O_WRONLY).sync();
     return 0;

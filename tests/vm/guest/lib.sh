@@ -14,6 +14,20 @@ quiet_options='high_watermark 100 low_watermark 100 autocommit_time 3600000 auto
 
 say() { echo "$1=$2"; }
 
+# skip REASON: this machine cannot run the case
+skip() {
+  say skip "$1"
+  exit 0
+}
+
+# field NUMBER: one of the 14 numbers of the status line
+field() { dmsetup status wc | awk -v at="$(($1 + 3))" '{ print $at }'; }
+
+# until_field NUMBER TEST VALUE: waits until the number compares so; the limit is that of the case
+until_field() {
+  until test "$(field "$1")" "$2" "$3"; do sleep 0.05; done
+}
+
 # slice NAME DEVICE OFFSET LENGTH (bytes): a device of exactly that area
 slice() { dmsetup create "$1" --table "0 $(($4 / 512)) linear $2 $(($3 / 512))"; }
 
