@@ -15,7 +15,7 @@ RECIPES = {}
 
 
 class Recipe:
-    """One way to damage an image: `apply(image, origin_sectors)` edits it, codes are the findings it may give."""
+    """One way to damage an image: `apply(image, origin_sectors)` edits it, codes are findings it gives."""
 
     def __init__(self, name, codes, apply, story, table_block_size=None):
         self.name, self.codes, self.apply, self.story = name, codes, apply, story
@@ -214,20 +214,21 @@ for number in (0, 2):
     RECIPES[f"version-{number}"] = Recipe(f"version-{number}", ("bad-version",), with_fields(version=number), f"The version is {number}.")
 for number in (0, 1, 256, 512, 513, 65536, 1 << 31):
     RECIPES[f"block-size-{number}"] = Recipe(
-        f"block-size-{number}", ("block-size-mismatch", "bad-block-size"), with_fields(block_size=number),
+        f"block-size-{number}", ("block-size-mismatch" if number in (512, 65536) else "bad-block-size",), with_fields(block_size=number),
         f"The superblock says {number}, the table line the right size.")
 for number in (0, 1 << 31, 1 << 47, (1 << 64) // 4112 - 1, (1 << 64) // 4112, 1 << 58, 1 << 59, 1 << 60, 1 << 63, (1 << 64) - 1):
     RECIPES[f"n-blocks-{number}"] = Recipe(
-        f"n-blocks-{number}", ("bad-n-blocks", "area-too-small"), with_fields(n_blocks=number), f"n_blocks is {number}.")
+        f"n-blocks-{number}", ("area-too-small" if number == 1 << 31 else "bad-n-blocks",), with_fields(n_blocks=number),
+        f"n_blocks is {number}.")
 RECIPES["n-blocks-1"] = Recipe("n-blocks-1", ("spare-room",), with_fields(n_blocks=1), "n_blocks is 1: only that entry counts.")
 RECIPES["version-block-size"] = Recipe(
     "version-block-size", ("bad-version",), with_fields(version=2, block_size=512), "Version and block size are both wrong.")
 RECIPES["block-size-n-blocks"] = Recipe(
-    "block-size-n-blocks", ("block-size-mismatch", "bad-block-size"), with_fields(block_size=513, n_blocks=1 << 60),
+    "block-size-n-blocks", ("bad-block-size", "bad-n-blocks"), with_fields(block_size=513, n_blocks=1 << 60),
     "Block size and n_blocks are both wrong.")
 
 
-@recipe("n-blocks-one-more", "area-too-small", "bad-n-blocks")
+@recipe("n-blocks-one-more", "area-too-small")
 def n_blocks_one_more(image, origin_sectors):
     """One block more than there is room for."""
     superblock = image.superblock()
@@ -257,7 +258,7 @@ def one_sector(image, origin_sectors):
     del image.data[512:]
 
 
-@recipe("one-sector-zero", "area-too-small", "blank")
+@recipe("one-sector-zero", "area-too-small")
 def one_sector_zero(image, origin_sectors):
     """An empty device of one sector."""
     image.data[:] = bytes(512)

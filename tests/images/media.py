@@ -90,6 +90,24 @@ class Image:
                 newest[entry.sector] = max(newest.get(entry.sector, (-1, -1)), (entry.sequence, index))
         return {sector: index for sector, (_, index) in newest.items()}
 
+    def activated(self):
+        """The image as the driver leaves it on the medium: everything but the live entries is free, S stays."""
+        result = Image(self.data, self.start // 512)
+        live = set(self.live().values())
+        for index in range(self.superblock()["n_blocks"]):
+            if index not in live:
+                result.set_entry(index, sequence=FREE)
+        return result
+
+    def formatted(self, block_size):
+        """The image after the driver has formatted it."""
+        result = Image(self.data, self.start // 512)
+        blocks = blocks_that_fit(len(self.data) - self.start, block_size)
+        result.set(magic=MAGIC, version=1, block_size=block_size, pad=0, n_blocks=blocks, seq_count=0)
+        for index in range(blocks):
+            result.set_entry(index, FREE, FREE)
+        return result
+
     def merged(self, origin):
         """The origin overlaid with every live block that lies on it, as a reader of the active device sees it."""
         content = bytearray(origin)

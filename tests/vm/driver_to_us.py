@@ -15,6 +15,7 @@ def check_agrees(problems, tools, made, folder):
     """wc-check -n: exit 0, its prediction against what the driver did, its counts against our own reading."""
     status, found = tools.json("wc-check", *made.words, "--block-size", made.block_size, "--origin", folder / "origin.img", folder / "cache.img")
     problems.equal("wc-check exit status", status, 0)
+    problems.equal("wc-check verdict", found.get("verdict"), "clean")
     if "activation" not in found:
         problems.add(f"wc-check gave no activation: {found.get('stderr')}")
         return
@@ -75,6 +76,7 @@ def main(arguments, report):
         if not re.search(arguments.only, made.name):
             continue
         with report.case(made.name) as problems:
+            problems.note = made.describe()
             check_agrees(problems, tools, made, made.folder)
             dump_agrees(problems, tools, made, made.folder)
             cache, origin = flush_agrees(problems, tools, made, made.folder, work)

@@ -3,7 +3,7 @@
 
 import json
 
-import suite  # noqa: F401  its import finds media
+import suite
 from machine import Outcome
 from media import Image
 
@@ -26,6 +26,13 @@ class MadeImage:
 
     def cache_image(self):
         return Image(self.read("cache"), self.start)
+
+    def describe(self):
+        """What the image is, in a line."""
+        before, image = suite.status_fields(self.outcome.get("before.status")), self.cache_image()
+        entries = ", ".join(f"{count} {state}" for state, count in sorted(image.counts().items()) if count and state != "committed")
+        events = ", ".join(f"{key} {before[key]}" for key in ("discard", "write_around", "writeback", "write_hit_committed") if before[key])
+        return f"{entries} of {image.superblock()['n_blocks']} entries{'; driver: ' if events else ''}{events}"
 
     @property
     def is_full(self):

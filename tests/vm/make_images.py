@@ -71,41 +71,57 @@ FULL = """
 dmsetup create slow --table "0 $((ORIGIN_LEN / 512)) linear /dev/mapper/origin 0"
 ORIGIN_DEVICE=/dev/mapper/slow
 activate first $quiet_options
-blocks=$(dmsetup status wc | awk '{ print $5 }')
+blocks=$(field 2)
 vmio write /dev/mapper/wc $BS 0 $((blocks - 1)) 2 31
 vmio fsync /dev/mapper/wc
 dmsetup suspend --noflush --nolockfs slow
 vmio write /dev/mapper/wc $BS $((2 * blocks - 2)) 1 1 31
 vmio fsync /dev/mapper/wc &
-sleep 1
+until_field 3 = 0
+sleep 0.5
 """
 
 # In type s a write that finds the cache full goes around it; the origin answers only after it is resumed.
-AROUND = """
+AROUND_FULL = """
 vmio write /dev/mapper/wc $BS 201 1 1 32 &
 vmio write /dev/mapper/wc $BS 203 1 1 32 &
 vmio write /dev/mapper/wc $BS 0 3 2 33
-sleep 1
+until_field 10 = 2
 dmsetup resume slow
 wait
 vmio fsync /dev/mapper/wc
 """
 
+# A cleaner takes no new block in, in either type; what is in the cache is gone once it has cleaned.
+AROUND_CLEANER = """
+dmsetup message wc 0 cleaner
+dmsetup message wc 0 flush
+vmio write /dev/mapper/wc $BS 30 12 3 34
+vmio fsync /dev/mapper/wc
+"""
+
+# The blocks of the origin's second half never arrive, so the writeback of a `flush` stands still between the two.
 MIDWAY = """
-dmsetup create slow --table "0 $((ORIGIN_LEN / 512)) delay /dev/mapper/origin 0 0 /dev/mapper/origin 0 150"
+dmsetup targets | grep -q '^delay' || skip 'the kernel has no delay target'
+half=$((ORIGIN_LEN / 1024))
+printf '%s\\n' "0 $half linear /dev/mapper/origin 0" \\
+  "$half $half delay /dev/mapper/origin $half 0 /dev/mapper/origin $half 3600000 /dev/mapper/origin $half 0" |
+  dmsetup create slow
 ORIGIN_DEVICE=/dev/mapper/slow
 activate first $quiet_options writeback_jobs 8
-vmio write /dev/mapper/wc $BS 3 90 2 41
+vmio write /dev/mapper/wc $BS 3 170 3 41
 vmio fsync /dev/mapper/wc
-vmio write /dev/mapper/wc $BS 200 10 1 42
+vmio write /dev/mapper/wc $BS 400 10 1 42
 dmsetup message wc 0 flush &
-while [ "$(dmsetup status wc | awk '{ print $5 - $6 }')" -gt 80 ]; do :; done
-dmsetup suspend --noflush --nolockfs slow
+until_field 4 -gt 0
+until_field 3 -gt $(($(field 2) - 100))
+sleep 0.5
 """
 
 SLOW_CRASH = """
 report_status before
 snapshot
+dmsetup load slow --table "0 $((ORIGIN_LEN / 512)) linear /dev/mapper/origin 0"
 dmsetup resume slow
 close_cache
 dmsetup remove slow
@@ -136,7 +152,7 @@ def went_around(before, after, image):
 
 
 def is_midway(before, after, image):
-    return 0 < image.counts()["live"] < 100
+    return before["writeback"] > 0 and 0 < image.counts()["live"] < 180
 
 
 def is_empty(before, after, image):
@@ -157,19 +173,20 @@ def recipes():
             yield Recipe(f"mixed-{kind}-{size}", kind, size, ACTIVATE + MIXED + CRASH + AGAIN, mixed)
         yield Recipe(f"dense-{kind}-4096", kind, 4096, ACTIVATE + DENSE + CRASH + AGAIN, dense, origin=4 * MIB)
         yield Recipe(f"start-sector-{kind}-4096", kind, 4096, ACTIVATE + MIXED + CRASH + AGAIN, mixed, start=1000)
+        yield Recipe(f"start-sector-{kind}-512", kind, 512, ACTIVATE + MIXED + CRASH + AGAIN, mixed, start=3 if kind == "s" else 8)
         yield Recipe(f"residue-{kind}-4096", kind, 4096, ACTIVATE + RESIDUE + CRASH + AGAIN, has_residue)
         yield Recipe(f"midway-{kind}-4096", kind, 4096,
                      "open_devices" + MIDWAY + SLOW_CRASH + AGAIN, is_midway)
         yield Recipe(f"full-{kind}-4096", kind, 4096, "open_devices" + FULL + SLOW_CRASH + AGAIN, is_full, cache=256 * KIB)
         yield Recipe(f"cleaned-{kind}-4096", kind, 4096,
                      ACTIVATE + MIXED + "dmsetup message wc 0 cleaner\ndmsetup message wc 0 flush\n" + CRASH + AGAIN, is_empty)
+        yield Recipe(f"around-cleaner-{kind}-4096", kind, 4096, ACTIVATE + MIXED + AROUND_CLEANER + CRASH + AGAIN, went_around)
         yield Recipe(f"fresh-{kind}-4096", kind, 4096, ACTIVATE + CRASH + AGAIN, is_empty)
     yield Recipe("odd-origin-s-4096", "s", 4096, ACTIVATE + MIXED + CRASH + AGAIN, mixed, origin=ORIGIN_BYTES + 2560)
-    yield Recipe("start-sector-s-512", "s", 512, ACTIVATE + MIXED + CRASH + AGAIN, mixed, start=3)
     yield Recipe("residue-s-512", "s", 512, ACTIVATE + RESIDUE + CRASH + AGAIN, has_residue)
     yield Recipe("residue-p-512", "p", 512, ACTIVATE + RESIDUE + CRASH + AGAIN, has_residue)
-    yield Recipe("around-s-4096", "s", 4096,
-                 "open_devices" + FULL + AROUND + SLOW_CRASH + AGAIN, went_around, cache=256 * KIB)
+    yield Recipe("around-full-s-4096", "s", 4096,
+                 "open_devices" + FULL + AROUND_FULL + SLOW_CRASH + AGAIN, went_around, cache=256 * KIB)
 
 
 def origin_content(name, length):

@@ -12,6 +12,7 @@ import traceback
 import machine
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "images"))
+from media import FREE  # noqa: E402  found only now
 
 STATUS_FIELDS = ("error", "n_blocks", "free", "writeback", "read", "read_hit", "write", "write_hit_uncommitted",
                  "write_hit_committed", "write_around", "write_allocate", "write_blocked", "flush", "discard")
@@ -37,37 +38,57 @@ def run(main, description):
     sys.exit(report.finish())
 
 
+class CannotRun(Exception):
+    """This machine lacks what a case needs; the text says what."""
+
+
 class Report:
-    """One line a case; a case without complaints is ok."""
+    """The cases as TAP: one without complaints is ok, one that cannot run is skipped with its reason."""
 
     def __init__(self):
-        self.names, self.failed = [], []
+        self.names, self.failed, self.skipped = [], [], []
 
     @contextlib.contextmanager
     def case(self, name):
         problems = Problems()
         try:
             yield problems
+        except CannotRun as reason:
+            self.skipped.append(name)
+            self.line("ok", name, f" # skip {reason}")
+            return
         except Exception as error:  # a broken case must not hide the others
             traceback.print_exc()
             problems.add(f"{type(error).__name__}: {error}")
-        self.names.append(name)
         if problems.list:
             self.failed.append(name)
-            print(f"not ok {name}: " + "; ".join(problems.list))
+            self.line("not ok", name, ": " + "; ".join(problems.list))
         else:
-            print(f"ok {name}")
+            self.line("ok", name, f": {problems.note}" if problems.note else "")
+
+    def line(self, verdict, name, more):
+        self.names.append(name)
+        print(f"{verdict} {len(self.names)} {name}{more}")
+
+    def covers(self, what, cases, wanted):
+        """A case of its own: each of `wanted` is proven by one case at least. `cases` is {proven: [names]}."""
+        for key in wanted:
+            print(f"# {what} {key}: {' '.join(cases.get(key, ['-']))}")
+        with self.case(f"every-{what}") as problems:
+            if missing := [key for key in wanted if not cases.get(key)]:
+                problems.add(f"not proven by any case: {', '.join(missing)}")
 
     def finish(self):
-        print(f"# {len(self.names)} cases, {len(self.failed)} failed: {' '.join(self.names)}")
+        print(f"1..{len(self.names)}")
+        print(f"# {len(self.names)} cases, {len(self.failed)} failed, {len(self.skipped)} skipped")
         return 1 if self.failed or not self.names else 0
 
 
 class Problems:
-    """The complaints of one case."""
+    """The complaints of one case, and what to say of it where there are none."""
 
     def __init__(self):
-        self.list = []
+        self.list, self.note = [], ""
 
     def add(self, text):
         self.list.append(text)
@@ -116,7 +137,11 @@ class Bed:
 
 
 def finished(problems, outcome, may_warn=False):
-    """The case ran to its end and the kernel was not in trouble; a warning of its own may be known and allowed."""
+    """The case ran to its end and the kernel was not in trouble; a warning of its own may be known and allowed.
+
+    Raises CannotRun where the case itself found that it lacks something."""
+    if outcome.status == 0 and outcome.get("skip"):
+        raise CannotRun(outcome.get("skip"))
     if outcome.status is None:
         problems.add("the machine never finished this case")
     elif outcome.status != 0:
@@ -168,10 +193,26 @@ def compare_prediction(problems, predicted, driver, before, after):
     kind, message, fields = driver
     problems.equal("predicted outcome", predicted.get("outcome"), kind)
     problems.equal("predicted driver_message", predicted.get("driver_message") or "", message)
-    if kind in ("loads", "loads-with-error"):
-        had_free = before.counts()["free"]
-        freed = fields["free"] - had_free
-        if had_free == 0 and freed == 1 and predicted.get("frees_entries") == 0:
-            freed = 0  # a cache without a free entry starts to write back, block by block, before it can be asked
-        problems.equal("predicted frees_entries", predicted.get("frees_entries"), freed)
-        problems.equal("free entries on the medium after activation", after.counts()["free"] - had_free >= freed, True)
+    if kind not in ("loads", "loads-with-error"):
+        problems.equal("predicted frees_entries", predicted.get("frees_entries"), 0)
+        return
+    had_free = before.counts()["free"]
+    freed = fields["free"] - had_free
+    # A cache without a free entry starts to write back, block by block, before it can be asked.
+    writes_back = had_free == 0 and freed == 1 and predicted.get("frees_entries") == 0
+    problems.equal("predicted frees_entries", predicted.get("frees_entries"), 0 if writes_back else freed)
+    compare_medium(problems, before.activated(), after, may_write_back=had_free == 0)
+
+
+def compare_medium(problems, expected, after, may_write_back=False):
+    """The whole cache as it is after an activation and its end, byte for byte but for blocks that were written back."""
+    if may_write_back:
+        for index, entry in enumerate(after.entries()):
+            if entry.sequence == FREE:
+                expected.set_entry(index, sequence=FREE)
+    problems.equal("superblock after the activation", after.superblock(), expected.superblock())
+    wrong = [(index, *pair) for index, pair in enumerate(zip(after.entries(), expected.entries())) if pair[0] != pair[1]]
+    if wrong:
+        problems.add(f"{len(wrong)} entries after the activation are not as expected, first {wrong[:2]}")
+    else:
+        problems.same_bytes("the cache after the activation", bytes(after.data), bytes(expected.data))

@@ -2,6 +2,7 @@
 """What the commands write, in the hands of the driver: formatted caches it takes as its own, repaired caches it activates
 without a word and with the content that wc-check promised."""
 
+import collections
 import random
 import re
 import shutil
@@ -39,6 +40,7 @@ if is_active; then
   merged repaired
   close_cache
 fi
+save_after
 """
 ORIGIN_BYTES = MIB
 
@@ -50,8 +52,15 @@ REPAIRS = {
     "interrupted-format": False, "zeroed-sector": True, "zeroed-page": True, "magic-bit": True, "magic-zero": True, "version-2": True,
     "block-size-512": True, "block-size-0": True, "n-blocks-0": True, "n-blocks-one-more": True, f"n-blocks-{1 << 60}": True,
 }
-REPAIRS_TYPE_P = ("uncommitted", "stale", "future", "identical-5-5", "zeroed-sector", "sequence-largest")
+REPAIRS_TYPE_P = ("uncommitted", "stale", "future", "identical-5-5", "misaligned", "beyond-origin", "out-of-range", "interrupted-format",
+                  "zeroed-sector", "zeroed-page", "n-blocks-0", "sequence-largest")
+# On caches whose metadata begins elsewhere or holds more entries, and has residue; a rebuild could not tell that from data.
+REPAIRS_ELSEWHERE = ("uncommitted", "stale", "pad-not-zero", "future", "identical-5-5", "beyond-origin", "out-of-range", "sequence-exhausted")
 PREENS = ("whole", "uncommitted", "stale")
+# What wc-check has to find and then correct in one case at least: all but what needs no repair.
+REPAIRABLE = ("uncommitted", "stale", "pad-not-zero", "zeroed-superblock", "interrupted-format", "bad-magic", "bad-version", "bad-block-size",
+              "block-size-mismatch", "bad-n-blocks", "area-too-small", "future", "identical", "misaligned", "out-of-range", "beyond-origin",
+              "sequence-exhausted")
 NOTHING_TO_DO = ("whole",)
 
 
@@ -143,54 +152,69 @@ def check_wipe(problems, refused, status, bed):
 class Repair:
     """One repair on the host: what is wrong before the driver sees it goes into `complaints`."""
 
-    def __init__(self, name, mode, recipe, base):
-        self.name, self.mode, self.recipe, self.base = name, mode, recipe, base
-        self.complaints = suite.Problems()
+    def __init__(self, name, words, recipe, base):
+        self.name, self.words, self.recipe, self.base = name, words, recipe, base
+        self.complaints, self.codes, self.repaired = suite.Problems(), set(), b""
+
+    def damaged(self):
+        return damage.damaged(self.recipe, self.base.read("cache"), len(self.base.read("origin")) // 512, self.base.start)
 
     def run(self, tools, work):
         cache, undo, origin = work / f"{self.name}.img", work / f"{self.name}.undo", self.base.folder / "origin.img"
-        data = damage.damaged(self.recipe, self.base.read("cache"), len(self.base.read("origin")) // 512)
+        data = self.damaged()
         cache.write_bytes(data)
-        table = ["--block-size", self.base.block_size, "--origin", origin]
-        words = [self.mode, "--undo", undo, *(["--rebuild-superblock"] if REPAIRS[self.recipe] else []), *table, cache]
+        table = [*options(self.base.start, self.base.block_size), "--origin", origin]
+        words = [*self.words, "--undo", undo, *(["--rebuild-superblock"] if REPAIRS[self.recipe] else []), *table, cache]
+        self.codes = {item["code"] for item in tools.json("wc-check", *table, cache)[1].get("findings", [])}
         status, found = tools.json("wc-check", *words)
         wanted = 0 if self.recipe in NOTHING_TO_DO else 1
         if status != wanted:
-            self.complaints.add(f"wc-check {self.mode}: exit {status} instead of {wanted}, verdict {found.get('verdict')},"
+            self.complaints.add(f"wc-check {' '.join(self.words)}: exit {status} instead of {wanted}, verdict {found.get('verdict')},"
                                 f" {found.get('stderr') or [item['message'] for item in found.get('findings', [])]}")
         status, found = tools.json("wc-check", *table, cache)
         self.complaints.equal("exit status of a second wc-check", status, 0)
-        repaired = cache.read_bytes()
+        self.repaired = cache.read_bytes()
         if wanted:
-            done = tools.run("wc-check", "--apply-undo", undo, cache)
+            done = tools.run("wc-check", *table[:2 if self.base.start else 0], "--apply-undo", undo, cache)
             self.complaints.equal("wc-check --apply-undo exit status", done.returncode, 1)
             self.complaints.same_bytes("the image after --apply-undo", cache.read_bytes(), data)
-        return repaired
+        return self.repaired
 
     def expected(self):
         """The merged content the contract promises."""
-        origin = self.base.read("origin")
-        image = Image(damage.damaged(self.recipe, self.base.read("cache"), len(origin) // 512))
+        image = Image(self.damaged(), self.base.start)
+        if "--future=commit" in self.words:
+            image.set(seq_count=1 + max(entry.sequence for entry in image.entries() if entry.sequence != FREE))
         if REPAIRS[self.recipe]:
             whole = self.base.cache_image()
             image.set(**whole.superblock())
             for index, entry in enumerate(image.entries()):
                 if entry == (0, 0) and entry != whole.entry(index):
                     image.set_entry(index, FREE, FREE)  # zeroed with the superblock: its block cannot be named any more
-        return image.merged(origin)
+        return image.merged(self.base.read("origin"))
+
+
+def repairs(arguments):
+    for base_name, chosen in (("dense-s-4096", REPAIRS), ("dense-p-4096", REPAIRS_TYPE_P), ("start-sector-s-4096", REPAIRS_ELSEWHERE),
+                              ("start-sector-p-512", REPAIRS_ELSEWHERE)):
+        base, label = load(arguments.work / "images", base_name), base_name.removeprefix("dense-")
+        for recipe in chosen:
+            yield Repair(f"repair-{recipe}-{label}", ["-y"], recipe, base)
+        if base_name.startswith("dense"):
+            yield Repair(f"repair-future-commit-{label}", ["-y", "--future=commit"], "future", base)
+            for recipe in PREENS:
+                yield Repair(f"preen-{recipe}-{label}", ["-p"], recipe, base)
 
 
 def prepare_repairs(arguments, tools, vm, work):
-    beds = []
-    for kind in "sp":
-        base = load(arguments.work / "images", f"dense-{kind}-4096")
-        origin = vm.area_of(base.read("origin"))
-        repairs = [("-y", recipe) for recipe in REPAIRS if kind == "s" or recipe in REPAIRS_TYPE_P]
-        for mode, recipe in repairs + [("-p", recipe) for recipe in PREENS]:
-            repair = Repair(f"{'repair' if mode == '-y' else 'preen'}-{recipe}-{kind}", mode, recipe, base)
-            if re.search(arguments.only, repair.name):
-                bed = suite.Bed(vm, repair.name, kind, base.block_size, repair.run(tools, work), origin)
-                beds.append((repair, bed.script(REPAIRED)))
+    beds, origins = [], {}
+    for repair in repairs(arguments):
+        if re.search(arguments.only, repair.name):
+            base = repair.base
+            if base.name not in origins:
+                origins[base.name] = vm.area_of(base.read("origin"))
+            bed = suite.Bed(vm, repair.name, base.kind, base.block_size, repair.run(tools, work), origins[base.name], base.start)
+            beds.append((repair, bed.script(REPAIRED)))
     return beds
 
 
@@ -201,6 +225,8 @@ def check_repair(problems, repair, bed):
     kind, message, _ = suite.driver_activation(bed.outcome(), "repaired", was_blank=False)
     problems.equal("activation after the repair", (kind, message), ("loads", ""))
     problems.equal("other kernel messages", bed.outcome().all("repaired.dmesg"), [])
+    problems.same_bytes("the cache after the activation", bed.read("after"), repair.repaired)
+    problems.note = f"{', '.join(sorted(repair.codes)) or 'nothing found'}; wc-check {' '.join(repair.words)}; the driver loads it"
     if kind == "loads":
         problems.equal("merged content could be read", bed.outcome().get("repaired.merged"), "0")
         problems.same_bytes("merged content after the repair", bed.read("merged"), repair.expected())
@@ -223,9 +249,14 @@ def main(arguments, report):
     for name, refused, status, bed in wiped:
         with report.case(name) as problems:
             check_wipe(problems, refused, status, bed)
+    proven = collections.defaultdict(list)
     for repair, bed in repaired:
         with report.case(repair.name) as problems:
             check_repair(problems, repair, bed)
+            for code in repair.codes if not problems.list and "-y" in repair.words else ():
+                proven[code].append(repair.name)
+    if not arguments.only:
+        report.covers("repair", proven, REPAIRABLE)
 
 
 if __name__ == "__main__":
