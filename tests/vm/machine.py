@@ -75,6 +75,7 @@ class Machine:
         self.cases = []
         self.outcomes = {}
         self.seconds = 0.0
+        self.kernel_release = "unknown: it did not boot"
 
     def area(self, length):
         area = Area(self.pool, self.used, length)
