@@ -296,8 +296,7 @@ Result<Medium> identify_medium(const SystemRoots& roots, const std::string& name
   return medium_of(roots, *path, status);
 }
 
-Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, const DeviceSpec& spec,
-                               DirectIo direct) {
+Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, const DeviceSpec& spec) {
   auto fd = open_descriptor(roots, medium, spec.access);
   if (!fd) return fd.error();
   PortDevice device;
@@ -313,7 +312,7 @@ Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, c
   const std::uint64_t start_bytes = bytes_of_sectors(spec.start_sector);
   device.is_block_device = medium.kind == MediumKind::block_device;
   if (medium.kind == MediumKind::block_device) make_block_device_direct(device, start_bytes);
-  if (medium.kind == MediumKind::image && direct == DirectIo::always)
+  if (medium.kind == MediumKind::image && spec.direct == DirectIo::always)
     make_image_direct(device, start_bytes, *end_bytes);
   device.info.present = true;
   device.info.writable = spec.access == Access::write_exclusive;
@@ -337,11 +336,11 @@ Result<std::unique_ptr<Devices>> open_devices_with(const OpenOptions& options, c
   }
 
   PortDevices devices;
-  auto opened = open_medium(roots, *cache, options.cache, options.direct);
+  auto opened = open_medium(roots, *cache, options.cache);
   if (!opened) return opened.error();
   devices.cache = std::move(*opened);
   if (origin) {
-    opened = open_medium(roots, *origin, *options.origin, options.direct);
+    opened = open_medium(roots, *origin, *options.origin);
     if (!opened) return opened.error();
     devices.origin = std::move(*opened);
   }

@@ -31,7 +31,7 @@ Result<Medium> identify_medium(const SystemRoots& roots, const std::string& name
 
 /// Opens a medium; for Access::write_exclusive also makes sure that nobody else uses it.
 /// Errors: as open_devices.
-Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, const DeviceSpec& spec, DirectIo direct);
+Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, const DeviceSpec& spec);
 
 /// open_devices with every choice open.
 Result<std::unique_ptr<Devices>> open_devices_with(const OpenOptions& options, const OpenInternals& internals);

@@ -120,7 +120,7 @@ Result<std::optional<Signature>> probe_signature(const DeviceSpec& device) {
   if (!medium) return medium.error();
   DeviceSpec shared = device;
   shared.access = Access::read_shared;
-  auto opened = open_medium(roots, *medium, shared, DirectIo::automatic);
+  auto opened = open_medium(roots, *medium, shared);
   if (!opened) return opened.error();
   if (opened->info.size_bytes == 0) return std::optional<Signature>{};
   if (medium->kind == MediumKind::device_dax) return probe_mapping(medium->path, std::move(opened->fd), opened->info);

@@ -335,9 +335,10 @@ ops::CopyLimits Drain::limits() const {
   ops::CopyLimits limits;
   limits.writes_in_flight = options_.queue_depth;
   limits.retries = options_.retries;
-  // As many runs again are read meanwhile; each may need the memory of its run twice.
+  // Three times as many runs are read meanwhile, for they lie anywhere in the cache; each may need the memory of its
+  // run twice.
   limits.slots = std::max<std::uint64_t>(
-      2, std::min<std::uint64_t>(2 * std::uint64_t{options_.queue_depth},
+      2, std::min<std::uint64_t>(4 * std::uint64_t{options_.queue_depth},
                                  budget_.buffer_bytes / (2 * shortest)));
   limits.run_bytes = kRunBytes;
   while (limits.run_bytes > shortest && limits.run_bytes * 2 * limits.slots > budget_.buffer_bytes) {

@@ -12,6 +12,7 @@ namespace wc::ops {
 namespace {
 
 constexpr std::size_t kTransfersMax = 256;  ///< reads of one run
+constexpr unsigned kRunsATurn = 8;
 
 }  // namespace
 
@@ -105,7 +106,8 @@ void CopyPipeline::dispatch_open() {
   slot.attempts = 0;
   start(slot);
   frontier_ = std::max(frontier_, slot.span_end);
-  turn(Wait::no);
+  // Several runs go to the system at once: cheaper than one by one, and the device can merge them.
+  if (++dispatched_ % kRunsATurn == 0) turn(Wait::no);
 }
 
 void CopyPipeline::finish() {

@@ -133,6 +133,7 @@ class CopyPipeline {
   std::size_t waiting_head_ = 0;
   std::size_t busy_ = 0;
   unsigned writing_ = 0;
+  unsigned dispatched_ = 0;         ///< runs; wraps
   Slot* open_ = nullptr;            ///< the run being collected
   std::uint64_t open_begin_ = 0;
   std::uint64_t open_end_ = 0;      ///< end of the last block, not rounded

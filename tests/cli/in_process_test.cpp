@@ -277,7 +277,7 @@ TEST(FlushCommand, OpensWhatItDoesNotWriteForReading) {
   EXPECT_EQ(bench.opened.origin->access, Access::write_exclusive);
   bench.run(wc_flush_main, {"--origin", "o", "cache"});
   EXPECT_EQ(bench.opened.cache.access, Access::write_exclusive);
-  EXPECT_EQ(bench.opened.direct, DirectIo::always);
+  EXPECT_EQ(bench.opened.origin->direct, DirectIo::always);
 }
 
 TEST(FormatCommand, AFailingFlushIsAFailure) {

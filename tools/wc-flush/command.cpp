@@ -91,11 +91,12 @@ int exit_status(const FlushCommandOptions& options, const DrainReport& report) {
 int run_flush(Console& console, const FlushCommandOptions& options) {
   const DrainOptions& drain_options = options.drain;
   OpenOptions open_options;
-  open_options.direct = DirectIo::always;
   open_options.cache = options.common.cache_spec(drain_options.dry_run || drain_options.keep ? Access::read_shared
                                                                                              : Access::write_exclusive);
   open_options.origin =
       options.common.origin_spec(drain_options.dry_run ? Access::read_shared : Access::write_exclusive);
+  // What is written need not stay in memory. The cache's image may be there already, and is read once.
+  if (open_options.origin) open_options.origin->direct = DirectIo::always;
   const auto opened = console.environment().open_devices(open_options);
   if (!opened) return console.fail(options.common.cache, opened.error());
   Devices& devices = **opened;

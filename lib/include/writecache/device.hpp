@@ -32,12 +32,12 @@ struct DeviceSpec {
                             ///< UUID=, PARTUUID=, LABEL=, PARTLABEL= (resolved with libblkid)
   Sector start_sector = 0;  ///< the window begins here; offset 0 of the port
   Access access = Access::read_shared;
+  DirectIo direct = DirectIo::automatic;
 };
 
 struct OpenOptions {
   DeviceSpec cache;
   std::optional<DeviceSpec> origin;
-  DirectIo direct = DirectIo::automatic;
 };
 
 /// Opened devices with their port and a clock. Closing releases the locks.

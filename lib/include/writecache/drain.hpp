@@ -39,8 +39,8 @@ struct DrainOptions {
   BeyondEndPolicy beyond_end = BeyondEndPolicy::fail;
   std::optional<SectorRange> range;  ///< only blocks that touch it
   std::uint64_t rate_bytes_per_second = 0;  ///< bound on writes to the origin, 0: none
-  unsigned queue_depth = 32;                ///< writes in flight, 1 to 1024
-  std::uint64_t memory_bytes = std::uint64_t{256} << 20;  ///< bound of sorting and buffers
+  unsigned queue_depth = 64;                ///< writes in flight, 1 to 1024
+  std::uint64_t memory_bytes = std::uint64_t{256} << 20;  ///< bound of sorting and buffers; below 64 MiB counts as 64 MiB
   unsigned retries = 3;                     ///< of a failed read or write, before it counts as failed
 };
 

@@ -133,7 +133,7 @@ TEST_F(OpenDevices, OpensEmptyAndTinyFiles) {
 TEST_F(OpenDevices, AFileIsUsableDownToItsLastWholeSector) {
   for (const DirectIo direct : {DirectIo::automatic, DirectIo::always}) {
     const std::string path = scratch_.image("odd", 64 * 1024 + 512 + 77);
-    const auto opened = open_devices({{path, 0, Access::read_shared}, std::nullopt, direct});
+    const auto opened = open_devices({{path, 0, Access::read_shared, direct}, std::nullopt});
     ASSERT_TRUE(opened) << opened.error().message();
     EXPECT_EQ((*opened)->port().info(DeviceId::cache).size_bytes, 64U * 1024 + 512);
   }
@@ -174,7 +174,8 @@ TEST_F(OpenDevices, ReadsAndWritesBothDevicesWithAndWithoutIoUring) {
       OpenInternals internals;
       internals.without_io_uring = without;
       const auto opened = open_devices_with(
-          {{cache, 0, Access::write_exclusive}, DeviceSpec{origin, 8, Access::write_exclusive}, direct}, internals);
+          {{cache, 0, Access::write_exclusive, direct}, DeviceSpec{origin, 8, Access::write_exclusive, direct}},
+          internals);
       ASSERT_TRUE(opened) << opened.error().message();
       alignas(kIoAlignmentBytes) static std::array<std::byte, 4096> memory;
       memory.fill(std::byte{0x42});
@@ -195,12 +196,12 @@ TEST_F(OpenDevices, DirectIoIsLeftOutWhereTheFileSystemCannotOrTheWindowDoesNotF
   const std::string path = scratch_.image("image", kMiB);
   const auto medium = identify_medium(roots, path);
   ASSERT_TRUE(medium);
-  const auto automatic = open_medium(roots, *medium, {path, 0, Access::read_shared}, DirectIo::automatic);
+  const auto automatic = open_medium(roots, *medium, {path, 0, Access::read_shared});
   ASSERT_TRUE(automatic);
   EXPECT_FALSE(automatic->is_direct);
   EXPECT_EQ(automatic->info.logical_block_bytes, 512U);
   for (const Sector start : {Sector{0}, Sector{1}, Sector{8}}) {
-    const auto always = open_medium(roots, *medium, {path, start, Access::read_shared}, DirectIo::always);
+    const auto always = open_medium(roots, *medium, {path, start, Access::read_shared, DirectIo::always});
     ASSERT_TRUE(always);
     EXPECT_EQ(always->info.size_bytes, kMiB - start * 512);
     EXPECT_EQ(always->info.window_offset_bytes % always->info.logical_block_bytes, 0U);
@@ -214,7 +215,7 @@ TEST_F(OpenDevices, AnImageOnTmpfsOpensWithDirectIoToo) {
   if (!file) GTEST_SKIP() << "no tmpfs on /dev/shm";
   ASSERT_EQ(::ftruncate(file.get(), kMiB), 0);
   {
-    const auto opened = open_devices({{path, 0, Access::write_exclusive}, std::nullopt, DirectIo::always});
+    const auto opened = open_devices({{path, 0, Access::write_exclusive, DirectIo::always}, std::nullopt});
     ASSERT_TRUE(opened) << opened.error().message();
     alignas(kIoAlignmentBytes) static std::array<std::byte, 512> memory;
     EXPECT_TRUE(run((*opened)->port(), {.kind = IoKind::write, .memory = memory}));
@@ -316,7 +317,7 @@ TEST_F(OnDeviceDax, IsRecognisedWithItsSize) {
   ASSERT_TRUE(medium) << medium.error().message();
   EXPECT_EQ(medium->kind, MediumKind::device_dax);
   const auto device =
-      open_medium(internals_.roots, *medium, {"/dev/null", 8, Access::read_shared}, DirectIo::automatic);
+      open_medium(internals_.roots, *medium, {"/dev/null", 8, Access::read_shared});
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ(device->info.size_bytes, 2 * kMiB - 8 * 512);
   EXPECT_FALSE(device->is_direct);
@@ -437,7 +438,7 @@ TEST_F(OnLoopDevice, OpensWithDirectIoAndItsRealSize) {
   const auto medium = identify_medium(roots, loop_->path());
   ASSERT_TRUE(medium);
   EXPECT_EQ(medium->kind, MediumKind::block_device);
-  const auto device = open_medium(roots, *medium, {loop_->path(), 8, Access::write_exclusive}, DirectIo::automatic);
+  const auto device = open_medium(roots, *medium, {loop_->path(), 8, Access::write_exclusive});
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_TRUE(device->is_block_device);
   EXPECT_TRUE(device->is_direct);
@@ -521,7 +522,7 @@ TEST_F(OnLoopDevice, AWindowInsideALogicalBlockGoesThroughThePageCache) {
   const SystemRoots roots;
   const auto medium = identify_medium(roots, coarse.path());
   ASSERT_TRUE(medium);
-  const auto device = open_medium(roots, *medium, {coarse.path(), 1, Access::read_shared}, DirectIo::automatic);
+  const auto device = open_medium(roots, *medium, {coarse.path(), 1, Access::read_shared});
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_FALSE(device->is_direct);
   EXPECT_EQ(device->info.logical_block_bytes, 4096U);

@@ -531,13 +531,17 @@ TEST(Drain, CancelledReportsWhatIsTrueAndLosesNothing) {
   EXPECT_TRUE(was_partial);
 }
 
-TEST(Drain, JoinsNeighboursUpToTheLargestOperation) {
+TEST(Drain, JoinsNeighboursAsFarAsItsMemoryAllows) {
   ImageBuilder image(4096, 600);
   image.seq_count(5);
   for (wc::BlockIndex i = 0; i < 512; ++i) image.entry(i, 8 * i, 2);
-  auto machine = machine_with(image, {}, 8192);
-  ASSERT_TRUE(drain(machine));
-  EXPECT_EQ(machine.disk.completed(DeviceId::origin, IoKind::write), 2U);
+  for (const auto& [depth, writes] : {std::pair{8U, 2U}, std::pair{64U, 8U}}) {
+    auto machine = machine_with(image, {}, 8192);
+    wc::DrainOptions options;
+    options.queue_depth = depth;
+    ASSERT_TRUE(drain(machine, options));
+    EXPECT_EQ(machine.disk.completed(DeviceId::origin, IoKind::write), writes);
+  }
 }
 
 TEST(Drain, JoinsNeighboursThatLieScatteredInTheCache) {
