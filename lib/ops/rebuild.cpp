@@ -246,10 +246,12 @@ class Finder {
     } else {
       candidate.seq_count = above_all;
       if (h.size->committed != 0) {
+        const bool is_one = h.size->with_highest == 1;
         candidate.evidence += "; " + std::to_string(h.size->with_highest) +
-                              " entries carry the highest sequence " + std::to_string(h.size->highest) +
-                              " and count as committed (--seq-count " + std::to_string(h.size->highest) +
-                              " would drop them)";
+                              (is_one ? " entry carries" : " entries carry") + " the highest sequence " +
+                              std::to_string(h.size->highest) + (is_one ? " and counts" : " and count") +
+                              " as committed (--seq-count " + std::to_string(h.size->highest) + " would drop " +
+                              (is_one ? "it)" : "them)");
       }
     }
     out.push_back(candidate);

@@ -145,7 +145,7 @@ void print_text(Console& console, const CheckCommandOptions& options, const Chec
   if (report.corrected != 0) {
     console.text("corrected: {}\n", counted(report.corrected, "change", "changes"));
     print_findings(console, report.remaining, "remains: ");
-  } else {
+  } else if (report.verdict != Verdict::blank) {
     print_candidates(console, report.candidates);
   }
   print_activation(console, report.activation);
