@@ -50,9 +50,26 @@ Result<Said> CrashSweep::run(const Operation& operation, Machine& machine) const
   return operation(machine, canary);
 }
 
+/// What was seen counts for one scenario, but for cuts and faults alike.
+void CrashSweep::begin(const Scenario& scenario) {
+  if (scenario.name != seen_of_) seen_.clear();
+  seen_of_ = scenario.name;
+}
+
+/// False for an image that was looked at before: one left while the operation ran must be looked at
+/// again at its end.
+bool CrashSweep::is_new(std::uint64_t hash, const Place& place) {
+  if (seen_.insert(hash ^ (place.was_complete ? mix_bits(1) : 0)).second) {
+    ++numbers_.images;
+    return true;
+  }
+  ++numbers_.repeated_images;
+  return false;
+}
+
 void CrashSweep::sweep_cuts(const Scenario& scenario) {
   ++numbers_.scenarios;
-  seen_.clear();
+  begin(scenario);
   bool was_cut = true;
   for (std::uint64_t cut = options_.only_cut.value_or(0); was_cut && !is_full(scenario); ++cut) {
     Machine machine(scenario.initial, scenario.options, options_.seed);
@@ -77,13 +94,7 @@ void CrashSweep::check_images(const Machine& machine, const Place& place, std::u
   const auto cut_part = place.replay.substr(0, place.replay.rfind(' ') + 1);
   for (std::uint64_t number = 0; number < images.size() && !is_full(*place.scenario); ++number) {
     if (options_.only_image && *options_.only_image != number) continue;
-    // An image that was looked at while the operation ran must be looked at again at its end.
-    const auto hash = images.hash(number) ^ (place.was_complete ? mix_bits(1) : 0);
-    if (!seen_.insert(hash).second) {
-      ++numbers_.repeated_images;
-      continue;
-    }
-    ++numbers_.images;
+    if (!is_new(images.hash(number), place)) continue;
     auto here = place;
     here.replay = cut_part + std::to_string(number);
     check_image(images.image(number), here, image_seed ^ mix_bits(number));
@@ -158,17 +169,20 @@ bool CrashSweep::fault_run(const Scenario& scenario, const std::string& name, st
     place.was_complete = said->is_complete;
     if (!said->violation.empty()) fail(place, said->violation);
   }
-  const CrashImages images(machine, seed);
+  CrashImages images(machine, seed);
   Random random(seed);
-  if (!check_image(machine.content(), place, seed)) return true;
+  const auto content = machine.content();
+  if (is_new(CrashImages::hash_of(content), place) && !check_image(content, place, seed)) return true;
   for (std::uint64_t i = 0; i < std::min(kFaultImages, images.size()); ++i) {
     const auto number = images.size() <= kFaultImages ? i : random.below(images.size());
+    if (!is_new(images.hash(number), place)) continue;
     if (!check_image(images.image(number), place, seed + i)) return true;
   }
   return true;
 }
 
 void CrashSweep::sweep_faults(const Scenario& scenario) {
+  begin(scenario);
   struct Target {
     const char* name;
     DeviceId device;

@@ -98,6 +98,8 @@ class CrashSweep {
     bool was_complete = false;
   };
 
+  void begin(const Scenario& scenario);
+  bool is_new(std::uint64_t hash, const Place& place);
   Result<Said> run(const Operation& operation, Machine& machine) const;
   void check_images(const Machine& machine, const Place& place, std::uint64_t image_seed);
   bool check_image(const MachineImage& image, const Place& place, std::uint64_t seed);
@@ -114,6 +116,7 @@ class CrashSweep {
   SweepNumbers numbers_;
   std::vector<SweepFailure> failures_;
   std::unordered_set<std::uint64_t> seen_;
+  std::string seen_of_;  ///< the scenario whose images these are
 };
 
 /// What the sweeps with dropped flushes found for one scenario.

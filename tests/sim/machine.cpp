@@ -14,6 +14,18 @@ std::uint64_t placed_hash(unsigned part, std::uint64_t place, std::span<const st
   return mix_bits(hash_bytes(bytes) ^ mix_bits(place * 4 + part));
 }
 
+/// Made of the hashes of the sectors, so that one of them can be exchanged.
+std::uint64_t hash_parts(std::array<const Bytes*, 2> disks, const Bytes& undo) {
+  std::uint64_t hash = placed_hash(kUndoPart, 0, undo);
+  for (unsigned part = 0; part < 2; ++part) {
+    const auto& bytes = *disks[part];
+    for (std::size_t at = 0; at + kSectorBytes <= bytes.size(); at += kSectorBytes) {
+      hash ^= placed_hash(part, sectors_of_bytes(at), std::span(bytes).subspan(at, kSectorBytes));
+    }
+  }
+  return hash;
+}
+
 }  // namespace
 
 Machine::Machine(MachineImage image, const MachineOptions& options, std::uint64_t seed)
@@ -62,13 +74,8 @@ CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
 }
 
 void CrashImages::prepare_hashes() {
-  for (unsigned part = 0; part < 2; ++part) {
-    const auto& bytes = machine_.disk.durable(part == 0 ? DeviceId::cache : DeviceId::origin);
-    for (std::size_t at = 0; at + kSectorBytes <= bytes.size(); at += kSectorBytes) {
-      base_hash_ ^= placed_hash(part, sectors_of_bytes(at), std::span(bytes).subspan(at, kSectorBytes));
-    }
-  }
-  base_hash_ ^= placed_hash(kUndoPart, 0, machine_.undo.durable());
+  base_hash_ = hash_parts({&machine_.disk.durable(DeviceId::cache), &machine_.disk.durable(DeviceId::origin)},
+                          machine_.undo.durable());
   std::size_t at = 0;
   for (unsigned part = 0; part < 2; ++part) {
     for (const auto& sector : sectors_[part]) {
@@ -133,6 +140,10 @@ std::uint64_t CrashImages::hash(std::uint64_t number) {
     hash ^= places_[i].hashes[0] ^ places_[i].hashes[chosen[i]];
   }
   return hash;
+}
+
+std::uint64_t CrashImages::hash_of(const MachineImage& image) {
+  return hash_parts({&image.cache, &image.origin}, image.undo);
 }
 
 }  // namespace wc::sim

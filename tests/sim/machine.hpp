@@ -59,8 +59,9 @@ class CrashImages {
   std::size_t unsettled() const noexcept { return places_.size(); }
   bool is_complete() const noexcept { return is_complete_; }
   MachineImage image(std::uint64_t number) const;
-  /// Equal for equal images.
+  /// Equal for equal images: hash_of(image(number)).
   std::uint64_t hash(std::uint64_t number);
+  static std::uint64_t hash_of(const MachineImage& image);
 
  private:
   struct Place {
