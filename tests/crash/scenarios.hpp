@@ -12,4 +12,10 @@ namespace wc::crash {
 /// wc-format: over a blank device, a clean cache, a dirty one; wiping; finishing; restoring entries.
 std::vector<sim::Scenario> format_scenarios(std::uint64_t seed);
 
+/// wc-check -p and -y: every damage, and a mixture of them.
+std::vector<sim::Scenario> check_scenarios(std::uint64_t seed);
+
+/// wc-check --apply-undo: of finished repairs, and of some that were interrupted in between.
+std::vector<sim::Scenario> undo_scenarios(std::uint64_t seed);
+
 }  // namespace wc::crash
