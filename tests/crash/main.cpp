@@ -30,6 +30,7 @@ using Maker = std::vector<sim::Scenario> (*)(std::uint64_t seed);
 const std::map<std::string, Maker>& families() {
   static const std::map<std::string, Maker> all{
       {"check", &check_scenarios},
+      {"drain", &drain_scenarios},
       {"format", &format_scenarios},
       {"undo", &undo_scenarios},
   };

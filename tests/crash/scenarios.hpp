@@ -18,4 +18,7 @@ std::vector<sim::Scenario> check_scenarios(std::uint64_t seed);
 /// wc-check --apply-undo: of finished repairs, and of some that were interrupted in between.
 std::vector<sim::Scenario> undo_scenarios(std::uint64_t seed);
 
+/// wc-flush: every option, residue of every kind, and devices with other logical blocks.
+std::vector<sim::Scenario> drain_scenarios(std::uint64_t seed);
+
 }  // namespace wc::crash
