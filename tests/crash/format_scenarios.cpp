@@ -10,6 +10,7 @@
 #include "sim/image_builder.hpp"
 #include "sim/oracle.hpp"
 #include "sim/random.hpp"
+#include "stopping_observer.hpp"
 
 namespace wc::crash {
 namespace {
@@ -48,6 +49,31 @@ sim::Operation format_operation(const Wish& wish) {
     auto report = format(port, options, observer);
     if (!report) return report.error();
     return sim::Said{};
+  };
+}
+
+/// Stopped at every place where the observer is asked, one after the other, then finished.
+sim::Operation stopped_format_operation(const Wish& wish) {
+  return [wish](Machine&, IoPort& port) -> Result<sim::Said> {
+    for (std::uint64_t patience = 0;; ++patience) {
+      StoppingObserver observer(patience);
+      auto report = format(port, wish.options, observer);
+      if (report) return sim::Said{};
+      if (report.error().code != ErrorCode::cancelled) return report.error();
+    }
+  };
+}
+
+/// Asks first whether the cache may go, which it may not.
+sim::Operation refused_format_operation(const Wish& wish) {
+  return [wish](Machine& machine, IoPort& port) -> Result<sim::Said> {
+    auto options = wish.options;
+    options.overwrite = Overwrite::clean_cache;
+    Observer observer;
+    auto report = format(port, options, observer);
+    if (report) return sim::Said{true, "live blocks were overwritten without leave"};
+    if (report.error().code != ErrorCode::dirty) return report.error();
+    return format_operation(wish)(machine, port);
   };
 }
 
@@ -93,7 +119,6 @@ std::string verify_cut(const Wish& wish, const MachineImage& initial, const Merg
       sim::read_reference(initial.cache)->live() == reference->live()) {
     return {};
   }
-  if (reference->live().empty()) return {};
   if (const auto wrong = verify_made(wish, image); !wrong.empty()) {
     return "a cache with data that is neither the old nor the new one: " + wrong;
   }
@@ -152,6 +177,11 @@ std::vector<sim::Scenario> format_scenarios(std::uint64_t seed) {
                     wish_for(1024, Overwrite::dirty_cache)));
   add(make_scenario("dirty-4096", dirty_cache(seed + 3, 4096, 260).build(), wish_for(4096, Overwrite::dirty_cache),
                     4096));
+  const auto dirty_wish = wish_for(512, Overwrite::dirty_cache);
+  add(make_scenario("stopped", dirty_cache(seed + 9, 512, 150).build(), dirty_wish)).run =
+      stopped_format_operation(dirty_wish);
+  add(make_scenario("refused-first", dirty_cache(seed + 10, 512, 150).build(), dirty_wish)).run =
+      refused_format_operation(dirty_wish);
   auto wipe = wish_for(4096, Overwrite::dirty_cache);
   wipe.options.wipe = true;
   add(make_scenario("wipe", dirty_cache(seed + 4, 512, 260).build(), wipe)).is_canary = true;

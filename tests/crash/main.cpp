@@ -23,7 +23,28 @@ constexpr const char* kUsage =
     "usage: crash_tests [--family NAME] [--scenario NAME] [--seed S] [--seeds COUNT]\n"
     "                   [--cut K [--image B]] [--fault TARGET:NTH:once|on]\n"
     "                   [--no-cuts] [--no-faults] [--canary] [--list] [--marks-out FILE]\n"
-    "       crash_tests --marks FILE...    fails if a mark of the library was never reached\n";
+    "       crash_tests --marks FILE...    fails if a mark of the library was never reached, but for those\n"
+    "                                      that no scenario can reach, and if one of these was\n";
+
+/// Marks that no scenario can reach, and why. Unit tests reach them.
+const std::map<std::string, std::string>& marks_out_of_reach() {
+  static const std::string kTooLarge = "needs more entries than an image swept at every write can have";
+  static const std::string kReadOnly = "a command that writes nothing";
+  static const std::map<std::string, std::string> all{
+      {"drain: more failed ranges than are listed", kTooLarge},
+      {"ordered entries: more than one round", kTooLarge},
+      {"read merged: a window is cut short", kReadOnly},
+      {"read merged: an origin piece is read again around the cached blocks", kReadOnly},
+      {"scan: another pass for a far part of the origin", kTooLarge},
+      {"scan: another window of superseded entries", kTooLarge},
+      {"scan: sectors chosen to collide, hash changed", kTooLarge},
+      {"scan: sparse zones go through the table", kTooLarge},
+      {"scan: table too small for a part, part halved", kTooLarge},
+      {"scan: too many repeated sectors for the set", kTooLarge},
+      {"superseded set: list became a window of bits", kTooLarge},
+  };
+  return all;
+}
 
 using Maker = std::vector<sim::Scenario> (*)(std::uint64_t seed);
 
@@ -184,9 +205,17 @@ int check_marks(const std::vector<std::string>& files) {
   }
   bool is_good = true;
   for (const auto& [name, count] : counts) {
-    is_good = is_good && count > 0;
-    std::printf("%s%12llu  %s\n", count > 0 ? "       " : "NEVER: ", static_cast<unsigned long long>(count),
-                name.c_str());
+    const auto excused = marks_out_of_reach().find(name);
+    const bool is_excused = excused != marks_out_of_reach().end();
+    is_good = is_good && (count > 0) != is_excused;
+    const auto* verdict = count > 0 ? (is_excused ? "REACHED:" : "") : (is_excused ? "excused:" : "NEVER:");
+    std::printf("%-8s %12llu  %s%s%s\n", verdict, static_cast<unsigned long long>(count), name.c_str(),
+                is_excused ? ": " : "", is_excused ? excused->second.c_str() : "");
+  }
+  for (const auto& [name, reason] : marks_out_of_reach()) {
+    if (counts.contains(name)) continue;
+    is_good = false;
+    std::printf("UNKNOWN: %s\n", name.c_str());
   }
   return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -204,6 +233,7 @@ int run(int argc, char** argv) {
                   [](const sim::Scenario& scenario) { std::printf("%s\n", scenario.name.c_str()); });
     return EXIT_SUCCESS;
   }
+  if (!options->marks_out.empty()) std::remove(options->marks_out.c_str());
   const bool is_good = options->canary ? run_canaries(*options) : run_sweeps(*options);
   if (!options->marks_out.empty() && !sim::add_marks_to_file(options->marks_out)) {
     std::printf("cannot write %s\n", options->marks_out.c_str());
