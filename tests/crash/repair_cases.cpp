@@ -245,6 +245,15 @@ class Cases {
 std::vector<RepairCase> repair_cases(std::uint64_t seed) {
   auto cases = Cases(seed, 512).make();
   auto larger = Cases(seed + 1, 4096).make();
+  // The disk most common of all: it can write an eighth of such a block, and tears a repair elsewhere.
+  for (const auto* name : {"wiped-sectors", "misaligned", "exhausted", "mixed-0", "mixed-1"}) {
+    const auto same = [name](const RepairCase& repair) { return repair.name == name + std::string("-4096"); };
+    auto repair = *std::find_if(larger.begin(), larger.end(), same);
+    repair.name = name + std::string("-small-sectors-4096");
+    repair.logical_block_bytes = 512;
+    repair.is_canary = false;
+    cases.push_back(std::move(repair));
+  }
   std::move(larger.begin(), larger.end(), std::back_inserter(cases));
   return cases;
 }

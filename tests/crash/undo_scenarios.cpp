@@ -33,12 +33,19 @@ sim::Verdict verify_cut(const RepairCase& repair, const MachineImage& image) {
   return verify_at_any_time(repair, image);
 }
 
-/// A finished repair and its log; `cuts` power failures came in between.
+/// Where the power can fail while the repair runs.
+std::uint64_t cut_points(const RepairCase& repair, const MachineImage& image) {
+  Machine machine(image, repair.machine(), 1);
+  static_cast<void>(repair_operation(repair)(machine, machine.disk));
+  return machine.power.points();
+}
+
+/// A finished repair and its log; `cuts` power failures came in between, each in the middle of what was left to do.
 MachineImage repaired(const RepairCase& repair, unsigned cuts, std::uint64_t seed) {
   auto image = repair.image();
   for (unsigned cut = 0; cut < cuts; ++cut) {
     Machine machine(image, repair.machine(), seed + cut);
-    machine.power.cut_at(8 + 3 * cut);
+    machine.power.cut_at(cut_points(repair, image) / 2);
     static_cast<void>(repair_operation(repair)(machine, machine.disk));
     const sim::CrashImages images(machine, seed + cut);
     image = images.image(images.size() / 2);
