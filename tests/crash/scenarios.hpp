@@ -21,4 +21,7 @@ std::vector<sim::Scenario> undo_scenarios(std::uint64_t seed);
 /// wc-flush: every option, residue of every kind, and devices with other logical blocks.
 std::vector<sim::Scenario> drain_scenarios(std::uint64_t seed);
 
+/// The live engine under load, type s and type p.
+std::vector<sim::Scenario> engine_s_scenarios(std::uint64_t seed);
+
 }  // namespace wc::crash

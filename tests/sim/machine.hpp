@@ -27,6 +27,7 @@ struct MachineOptions {
   std::uint32_t cache_logical_block_bytes = 512;
   std::uint32_t origin_logical_block_bytes = 512;
   std::uint32_t max_io_bytes = 1U << 20;
+  bool has_pmem = false;  ///< the cache is persistent memory, not a disk
 };
 
 /// A machine that was just switched on.
@@ -37,6 +38,7 @@ struct Machine {
   SimClock clock;
   SimDisk disk;
   MemoryUndoLog undo;
+  PmemPort* pmem() noexcept { return nullptr; }
 
   /// What programs see now, durable or not.
   MachineImage content() const;

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Transfers: the engine's reads and writes of data, on ports or in mapped memory, with bounce buffers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "engine/pool.hpp"
+#include "index/entry_table.hpp"
+#include "store/block_io.hpp"
+#include "writecache/port.hpp"
+
+namespace wc::engine {
+
+/// Aligned memory for data that cannot go straight to or from the client's.
+struct Buffer {
+  static constexpr std::size_t kBytes = 64 << 10;  ///< the largest block
+  store::AlignedBuffer memory{kBytes};
+};
+
+/// What a transfer did to the cache, for who started it.
+enum class TransferRole : std::uint8_t {
+  other,
+  fresh,       ///< data of newly allocated blocks
+  uncommitted, ///< data of uncommitted blocks, in place
+  committed,   ///< data of committed blocks, in place
+};
+
+class Transfers;
+
+/// One I/O of data. `on_done` runs inside poll() or run_local(); afterwards the transfer is released.
+struct Transfer {
+  IoOp io;
+  void (*on_done)(Transfer& transfer, Result<void> outcome) = nullptr;
+  void* owner = nullptr;
+  void* part = nullptr;            ///< for the owner
+  Buffer* bounce = nullptr;        ///< released with the transfer
+  std::span<std::byte> copy_to;    ///< read through a bounce buffer: where the data go
+  std::size_t copy_skip_bytes = 0; ///< how far behind the buffer's start they begin
+  TransferRole role = TransferRole::other;
+  index::Slot slot = index::kNoSlot;  ///< first of `slot_count` neighbours that are written
+  std::uint32_t slot_count = 0;
+  Sequence epoch = 0;
+
+ private:
+  friend class Transfers;
+  Transfers* home_ = nullptr;
+  std::uint64_t ticket_ = 0;
+  Transfer* previous_ = nullptr;
+  Transfer* following_ = nullptr;
+};
+
+/// Reads of the cache carry tickets, so that a block is not handed out while an older read of it is in flight.
+class Transfers {
+ public:
+  Transfers(IoPort& port, PmemPort* memory) : port_(port), memory_(memory) {}
+
+  /// A transfer with everything but io reset.
+  Transfer& take();
+  Buffer& take_buffer() { return buffers_.take(); }
+  void release_buffer(Buffer& buffer) noexcept { buffers_.release(buffer); }
+
+  void submit(Transfer& transfer);
+  /// Runs `on_done` of what mapped memory did at once. Returns how many.
+  std::size_t run_local();
+
+  std::size_t in_flight() const noexcept { return in_flight_; }
+  bool has_local() const noexcept { return !local_.empty(); }
+  /// Finished ones, all in all.
+  std::uint64_t finished() const noexcept { return finished_; }
+  /// Must the memory of an operation on this device be aligned?
+  bool needs_alignment(DeviceId device) const noexcept { return memory_ == nullptr || device == DeviceId::origin; }
+  bool maps_cache() const noexcept { return memory_ != nullptr; }
+  std::span<const std::byte> mapped() const noexcept { return memory_->view(); }
+
+  /// Reads of the cache that start from now on have tickets above this one.
+  std::uint64_t last_ticket() const noexcept { return last_ticket_; }
+  /// Of the reads in flight; the largest number if there are none.
+  std::uint64_t oldest_ticket() const noexcept {
+    return oldest_read_ == nullptr ? std::numeric_limits<std::uint64_t>::max() : oldest_read_->ticket_;
+  }
+
+ private:
+  void perform_mapped(const IoOp& op);
+  void enter(Transfer& read) noexcept;
+  void leave(Transfer& read) noexcept;
+  void finish(Transfer& transfer, Result<void> outcome);
+
+  IoPort& port_;
+  PmemPort* memory_;
+  Pool<Transfer> pool_;
+  Pool<Buffer> buffers_;
+  std::vector<Transfer*> local_;
+  std::vector<Transfer*> running_;
+  std::size_t in_flight_ = 0;
+  std::uint64_t finished_ = 0;
+  std::uint64_t last_ticket_ = 0;
+  Transfer* oldest_read_ = nullptr;
+  Transfer* newest_read_ = nullptr;
+};
+
+}  // namespace wc::engine
