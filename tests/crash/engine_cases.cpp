@@ -9,6 +9,7 @@
 #include "sim/engine_oracle.hpp"
 #include "sim/image_builder.hpp"
 #include "sim/oracle.hpp"
+#include "store/pmem_view_port.hpp"
 #include "writecache/check.hpp"
 #include "writecache/drain.hpp"
 
@@ -43,6 +44,7 @@ sim::Operation load_operation(const EngineCase& the_case, const std::shared_ptr<
     const auto engine = opened(machine, port, the_case.options, error);
     if (!engine) return error;
     sim::EngineLoad load(*engine, *record->oracle, machine.clock, the_case.load);
+    load.set_fault_probe([&machine] { return machine.has_faulted(); });
     const bool is_done = load.run(true);
     if (!load.violation().empty()) return sim::Said{false, load.violation()};
     const auto closed = engine->close();
@@ -107,7 +109,10 @@ sim::Operation drain_operation() {
     const MachineImage start = machine.content();
     const auto merged = sim::merged_content(start.cache, start.origin);
     Observer observer;
-    auto report = drain(port, machine.clock, {}, observer);
+    std::optional<store::PmemViewPort> view;
+    if (machine.memory) view.emplace(*machine.memory, port);
+    IoPort& both = view ? static_cast<IoPort&>(*view) : port;
+    auto report = drain(both, machine.clock, {}, observer);
     if (!report) return report.error();
     if (report->blocks_failed != 0) return sim::Said{false, ""};
     if (machine.content().origin != merged.origin) return sim::Said{false, "drained content is not the merged one"};
@@ -126,8 +131,7 @@ sim::Verdict verify_image(const EngineCase& the_case, const Record& record, cons
   const auto merged = sim::merged_content(image.cache, image.origin);
   if (!merged.other.empty()) return "there is a block that is not on the origin";
   if (auto wrong = record.oracle->check_image(merged.origin); !wrong.empty()) return wrong;
-  const bool may_tear = the_case.options.type == CacheType::ssd && !the_case.options.no_overwrite;
-  if (may_tear) return {};
+  if (!the_case.blocks_are_whole) return {};
   return record.oracle->check_whole_blocks(merged.origin, the_case.options.block_bytes);
 }
 

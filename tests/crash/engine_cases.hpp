@@ -20,6 +20,7 @@ struct EngineCase {
   std::uint64_t dirty_entries_seed = 0;   ///< the cache holds seeded entries at the start; 0: it is empty
   std::uint32_t logical_block_bytes = 512;
   bool is_canary = false;
+  bool blocks_are_whole = false;  ///< no block is ever torn
 };
 
 /// The scenario of a case. Recoveries: the engine again, which must show the merged content and write it back; drain.

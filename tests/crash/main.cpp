@@ -52,6 +52,7 @@ const std::map<std::string, Maker>& families() {
   static const std::map<std::string, Maker> all{
       {"check", &check_scenarios},
       {"drain", &drain_scenarios},
+      {"engine-p", &engine_p_scenarios},
       {"engine-s", &engine_s_scenarios},
       {"format", &format_scenarios},
       {"undo", &undo_scenarios},

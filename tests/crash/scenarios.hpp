@@ -23,5 +23,6 @@ std::vector<sim::Scenario> drain_scenarios(std::uint64_t seed);
 
 /// The live engine under load, type s and type p.
 std::vector<sim::Scenario> engine_s_scenarios(std::uint64_t seed);
+std::vector<sim::Scenario> engine_p_scenarios(std::uint64_t seed);
 
 }  // namespace wc::crash

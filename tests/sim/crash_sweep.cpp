@@ -11,6 +11,14 @@ namespace {
 /// Faulted runs leave this many seeded crash images to be looked at, besides what programs see.
 constexpr std::uint64_t kFaultImages = 6;
 
+/// The fences of persistent memory are flushes too.
+Result<Said> run_over_canary(const Operation& operation, Machine& machine, FlushDroppingPort& canary) {
+  if (machine.memory) machine.memory->set_fence_filter([&canary] { return canary.drops(DeviceId::cache); });
+  auto said = operation(machine, canary);
+  if (machine.memory) machine.memory->set_fence_filter({});
+  return said;
+}
+
 std::string replay_line(const Scenario& scenario, std::uint64_t seed, std::uint64_t cut, std::uint64_t image) {
   return "--scenario " + scenario.name + " --seed " + std::to_string(seed) + " --cut " + std::to_string(cut) +
          " --image " + std::to_string(image);
@@ -47,7 +55,7 @@ bool CrashSweep::fail(const Place& place, std::string what, bool is_content) {
 Result<Said> CrashSweep::run(const Operation& operation, Machine& machine) const {
   if (!options_.drops) return operation(machine, machine.disk);
   FlushDroppingPort canary(machine.disk, options_.drops);
-  return operation(machine, canary);
+  return run_over_canary(operation, machine, canary);
 }
 
 /// What was seen counts for one scenario, but for cuts and faults alike.
@@ -160,7 +168,7 @@ bool CrashSweep::fault_run(const Scenario& scenario, const std::string& name, st
   Machine machine(scenario.initial, scenario.options, seed);
   inject(machine);
   const auto said = run(scenario.run, machine);
-  if (!machine.disk.has_faulted() && !machine.undo.has_faulted()) return false;
+  if (!machine.has_faulted()) return false;
   ++numbers_.fault_runs;
   if (!said) {
     ++numbers_.fault_errors;
@@ -226,6 +234,10 @@ void CrashSweep::sweep_faults(const Scenario& scenario) {
   };
   for (const auto& target : kTargets) {
     each(target.name, [&](Machine& machine, std::uint64_t nth, bool persistent, int error) {
+      if (machine.memory && target.device == DeviceId::cache) {
+        if (target.kind == IoKind::flush) machine.memory->inject(nth, persistent);
+        return;
+      }
       machine.disk.inject({target.device, target.kind, nth, persistent, target.kind == IoKind::write ? error : EIO});
     });
   }
@@ -242,7 +254,7 @@ CanaryResult sweep_canary(const Scenario& scenario, std::uint64_t seed) {
   {
     Machine machine(scenario.initial, scenario.options, seed);
     FlushDroppingPort port(machine.disk, [](DeviceId, std::uint64_t) { return false; });
-    static_cast<void>(scenario.run(machine, port));
+    static_cast<void>(run_over_canary(scenario.run, machine, port));
     result.durable_points = port.durable_points();
   }
   const auto finds = [&](FlushDroppingPort::Choice drops) {

@@ -134,8 +134,9 @@ void EngineLoad::on_done(Slot& slot, const Result<void>& outcome) {
   has_failed_ = has_failed_ || !outcome;
   switch (request.kind) {
     case RequestKind::read:
-      if (outcome && violation_.empty()) {
-        violation_ = oracle_.check_read(request.offset_bytes, request.memory, slot.token);
+      // A disk that fails a flush may lose what it had: reads of it prove nothing any more.
+      if (outcome && violation_.empty() && engine_.status().error == 0) {
+        violation_ = oracle_.check_read(request.offset_bytes, request.memory, slot.token, has_faulted_());
       }
       break;
     case RequestKind::write:

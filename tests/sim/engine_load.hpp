@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,9 @@ class EngineLoad {
   EngineLoad(Engine& engine, EngineOracle& oracle, SimClock& clock, const LoadOptions& options);
   ~EngineLoad();
 
+  /// Tells whether a device has failed: then reads may show what was there before.
+  void set_fault_probe(std::function<bool()> probe) { has_faulted_ = std::move(probe); }
+
   /// Runs all requests and, if asked to, a flush at the end. False if a request failed.
   bool run(bool flushes_at_end);
   /// What a request may not have answered; empty if all is well.
@@ -62,6 +66,7 @@ class EngineLoad {
   Control control_;
   bool is_control_busy_ = false;
   bool has_failed_ = false;
+  std::function<bool()> has_faulted_ = [] { return false; };
   std::string violation_;
 };
 

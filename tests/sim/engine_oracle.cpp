@@ -105,7 +105,8 @@ std::string EngineOracle::describe(Sector sector, std::span<const std::byte> byt
   return text;
 }
 
-std::string EngineOracle::check_read(std::uint64_t offset_bytes, std::span<const std::byte> memory, Id last) const {
+std::string EngineOracle::check_read(std::uint64_t offset_bytes, std::span<const std::byte> memory, Id last,
+                                     bool may_be_lost) const {
   for (std::size_t at = 0; at < memory.size(); at += kSectorBytes) {
     const Sector sector = sectors_of_bytes(offset_bytes + at);
     const History& history = sectors_.at(sector);
@@ -117,6 +118,7 @@ std::string EngineOracle::check_read(std::uint64_t offset_bytes, std::span<const
     std::size_t first = end - 1;
     while (changes_[history.versions[first]].has_failed)
       --first;
+    if (may_be_lost) first = std::min(first, history.floor);
     if (!is_any(sector, first, end, bytes)) return "a read: " + describe(sector, bytes);
   }
   return {};

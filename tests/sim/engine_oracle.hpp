@@ -32,7 +32,9 @@ class EngineOracle {
   void end_flush(std::uint64_t token);
 
   /// Names what a read, submitted behind everything up to `last`, may not have returned. Empty if all is well.
-  std::string check_read(std::uint64_t offset_bytes, std::span<const std::byte> memory, Id last) const;
+  /// `may_be_lost`: a device has failed, and with it may be gone what was not certain.
+  std::string check_read(std::uint64_t offset_bytes, std::span<const std::byte> memory, Id last,
+                         bool may_be_lost = false) const;
   Id last() const noexcept { return changes_.size() - 1; }
   /// Names what may not be there after a crash; empty if all is well.
   std::string check_image(std::span<const std::byte> content) const;

@@ -9,11 +9,10 @@ namespace wc::sim {
 void FlushDroppingPort::submit(IoOp& op) noexcept {
   const bool is_flush = op.kind == IoKind::flush;
   const bool is_fua = op.kind == IoKind::write && op.fua;
-  if ((!is_flush && !is_fua) || !drops_(op.device, number_++)) {
+  if ((!is_flush && !is_fua) || !drops(op.device)) {
     inner_.submit(op);
     return;
   }
-  ++dropped_count_;
   if (is_flush) {
     confirmed_.push_back(&op);
     return;

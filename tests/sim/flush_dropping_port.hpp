@@ -27,6 +27,12 @@ class FlushDroppingPort final : public IoPort {
   void submit(IoOp& op) noexcept override;
   std::size_t poll(Wait wait) override;
 
+  /// Counts one more flush or write with fua; true if it is to be dropped.
+  bool drops(DeviceId device) {
+    const bool is_dropped = drops_(device, number_++);
+    dropped_count_ += is_dropped ? 1 : 0;
+    return is_dropped;
+  }
   /// Flushes and writes with fua seen so far.
   std::uint64_t durable_points() const noexcept { return number_; }
   std::uint64_t dropped() const noexcept { return dropped_count_; }

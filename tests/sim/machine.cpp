@@ -2,6 +2,7 @@
 // The simulated machine and the enumeration of what a power cut may leave of it.
 #include "sim/machine.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -9,6 +10,7 @@ namespace wc::sim {
 namespace {
 
 constexpr unsigned kUndoPart = 2;
+constexpr unsigned kLinePart = 3;
 
 std::uint64_t placed_hash(unsigned part, std::uint64_t place, std::span<const std::byte> bytes) {
   return mix_bits(hash_bytes(bytes) ^ mix_bits(place * 4 + part));
@@ -29,32 +31,42 @@ std::uint64_t hash_parts(std::array<const Bytes*, 2> disks, const Bytes& undo) {
 }  // namespace
 
 Machine::Machine(MachineImage image, const MachineOptions& options, std::uint64_t seed)
-    : disk(SimDevice{.content = std::move(image.cache),
+    : disk(SimDevice{.content = options.has_pmem ? Bytes{} : std::move(image.cache),
                      .logical_block_bytes = options.cache_logical_block_bytes,
                      .max_io_bytes = options.max_io_bytes},
            SimDevice{.content = std::move(image.origin),
                      .logical_block_bytes = options.origin_logical_block_bytes,
                      .max_io_bytes = options.max_io_bytes},
            seed, power, &clock),
-      undo(std::move(image.undo), seed + 1, power) {}
+      undo(std::move(image.undo), seed + 1, power) {
+  if (options.has_pmem) memory.emplace(std::move(image.cache), seed + 2, power);
+}
+
+bool Machine::has_faulted() const noexcept {
+  return disk.has_faulted() || undo.has_faulted() || (memory && memory->has_faulted());
+}
 
 MachineImage Machine::content() const {
-  return {disk.content(DeviceId::cache), disk.content(DeviceId::origin), undo.content()};
+  return {memory ? memory->content() : disk.content(DeviceId::cache), disk.content(DeviceId::origin), undo.content()};
 }
 
 MachineImage Machine::durable() const {
-  return {disk.durable(DeviceId::cache), disk.durable(DeviceId::origin), undo.durable()};
+  return {memory ? memory->durable() : disk.durable(DeviceId::cache), disk.durable(DeviceId::origin), undo.durable()};
 }
 
 MachineImage Machine::take_durable() {
-  return {disk.take_durable(DeviceId::cache), disk.take_durable(DeviceId::origin), undo.durable()};
+  return {memory ? memory->take_durable() : disk.take_durable(DeviceId::cache), disk.take_durable(DeviceId::origin),
+          undo.durable()};
 }
 
-bool Machine::is_settled() const { return disk.is_settled() && undo.content() == undo.durable(); }
+bool Machine::is_settled() const {
+  return disk.is_settled() && undo.content() == undo.durable() && (!memory || memory->is_settled());
+}
 
 CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
     : machine_(machine),
       sectors_{machine.disk.unsettled(DeviceId::cache), machine.disk.unsettled(DeviceId::origin)},
+      lines_(machine.memory ? machine.memory->unsettled() : std::vector<UnsettledLine>{}),
       undo_versions_(machine.undo.crash_versions(seed)),
       seed_(seed) {
   for (unsigned part = 0; part < 2; ++part) {
@@ -63,6 +75,8 @@ CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
       places_.push_back({part, sector.sector, versions, versions - 1, {}});
     }
   }
+  for (const auto& line : lines_)
+    places_.push_back({kLinePart, line.line, line.versions.size(), line.versions.size() - 1, {}});
   if (undo_versions_.size() > 1) places_.push_back({kUndoPart, 0, undo_versions_.size(), 1, {}});
   std::uint64_t combinations = 1;
   for (const auto& place : places_) {
@@ -74,8 +88,8 @@ CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
 }
 
 void CrashImages::prepare_hashes() {
-  base_hash_ = hash_parts({&machine_.disk.durable(DeviceId::cache), &machine_.disk.durable(DeviceId::origin)},
-                          machine_.undo.durable());
+  const Bytes& cache = machine_.memory ? machine_.memory->durable() : machine_.disk.durable(DeviceId::cache);
+  base_hash_ = hash_parts({&cache, &machine_.disk.durable(DeviceId::origin)}, machine_.undo.durable());
   std::size_t at = 0;
   for (unsigned part = 0; part < 2; ++part) {
     for (const auto& sector : sectors_[part]) {
@@ -84,6 +98,11 @@ void CrashImages::prepare_hashes() {
       }
       ++at;
     }
+  }
+  for (const auto& line : lines_) {
+    for (const auto& version : line.versions)
+      places_[at].hashes.push_back(placed_hash(kLinePart, line.line, version));
+    ++at;
   }
   if (at == places_.size()) return;
   for (const auto& version : undo_versions_) {
@@ -127,6 +146,11 @@ MachineImage CrashImages::image(std::uint64_t number) const {
     for (const auto& sector : sectors_[part]) {
       std::memcpy(bytes.data() + bytes_of_sectors(sector.sector), sector.versions[chosen[at++]].data(), kSectorBytes);
     }
+  }
+  for (const auto& line : lines_) {
+    const std::size_t offset = line.line * kLineBytes;
+    std::memcpy(image.cache.data() + offset, line.versions[chosen[at++]].data(),
+                std::min(kLineBytes, image.cache.size() - offset));
   }
   if (at < places_.size()) image.undo = undo_versions_[chosen[at]];
   return image;

@@ -4,12 +4,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "sim/bytes.hpp"
 #include "sim/memory_undo_log.hpp"
 #include "sim/sim_clock.hpp"
 #include "sim/sim_disk.hpp"
+#include "sim/sim_pmem.hpp"
 #include "sim/sim_power.hpp"
 
 namespace wc::sim {
@@ -37,8 +39,11 @@ struct Machine {
   SimPower power;
   SimClock clock;
   SimDisk disk;
+  std::optional<SimPmem> memory;  ///< the cache of type p; the disk has no cache then
   MemoryUndoLog undo;
-  PmemPort* pmem() noexcept { return nullptr; }
+  PmemPort* pmem() noexcept { return memory ? &*memory : nullptr; }
+  /// True once an injected fault has failed an operation.
+  bool has_faulted() const noexcept;
 
   /// What programs see now, durable or not.
   MachineImage content() const;
@@ -67,8 +72,8 @@ class CrashImages {
 
  private:
   struct Place {
-    unsigned part = 0;  // 0 cache, 1 origin, 2 undo
-    Sector sector = 0;  // of cache and origin
+    unsigned part = 0;         // 0 cache, 1 origin, 2 undo, 3 lines of the cache
+    std::uint64_t number = 0;  // of the sector, or the line
     std::size_t versions = 0;
     std::size_t newest = 0;
     std::vector<std::uint64_t> hashes;  // of each version at its place, when they are needed
@@ -78,6 +83,7 @@ class CrashImages {
 
   const Machine& machine_;
   std::array<std::vector<UnsettledSector>, 2> sectors_;
+  std::vector<UnsettledLine> lines_;
   std::vector<Bytes> undo_versions_;
   std::vector<Place> places_;
   std::uint64_t base_hash_ = 0;  // 0: not computed yet
