@@ -102,7 +102,7 @@ struct Core {
   std::optional<Error> error;     ///< the first one, for good
   std::uint64_t now_ns = 0;
   std::uint64_t last_around_ns = 0;  ///< when a write last went around the cache
-  bool has_written_around = false;   ///< since the last flush of the origin began
+  bool has_written_around = false;   ///< without FUA, since a client's flush of the origin began
   std::size_t completed = 0;      ///< requests and controls, in this step
 };
 

@@ -204,7 +204,6 @@ void Writes::submit(Operation& operation, const Run& run) {
     transfer.io.offset_bytes = core_.offset_of(run.first_block);
     memory = memory.first(std::min<std::uint64_t>(memory.size(), core_.size_bytes - transfer.io.offset_bytes));
     core_.last_around_ns = core_.now_ns;
-    core_.has_written_around = core_.has_written_around || !transfer.io.fua;
   } else {
     const Slot slot = run.place.slot;
     const auto count = static_cast<std::uint32_t>(run.count);
@@ -237,6 +236,9 @@ void Writes::note_done(Transfer& transfer, const Result<void>& outcome) {
     }
     // A later commit would make valid what could not be written.
     if (!outcome) core_.fail(outcome.error());
+  } else if (!transfer.io.fua) {
+    // Only now, as above: a flush that is on its way would not cover it.
+    core_.has_written_around = true;
   }
   if (!outcome && transfer.role == TransferRole::fresh) {
     WC_REACHED("engine: the data of a fresh block cannot be written");

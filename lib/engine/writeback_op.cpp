@@ -103,7 +103,7 @@ Slot Writeback::pick() {
 Slot Writeback::pick_oldest() {
   const Slot slot = core_.blocks.age().oldest();
   if (slot == kNoSlot || core_.blocks.can_write_back(slot)) return slot;
-  if (!core_.blocks.is_committed(slot)) {
+  if (core_.blocks.is_uncommitted(slot)) {
     cycle_.want_commit();
   } else if (core_.blocks.has_marked()) {
     cycle_.want_frees();
@@ -134,7 +134,7 @@ bool Writeback::collect() {
   bool is_uncommitted = false;
   for (Slot slot = age.oldest(); slot != kNoSlot && slice_.size() < kSliceMax; slot = age.younger(slot)) {
     if (table.sequence(slot) > *goal_) break;
-    is_uncommitted = is_uncommitted || !core_.blocks.is_committed(slot);
+    is_uncommitted = is_uncommitted || core_.blocks.is_uncommitted(slot);
     if (core_.blocks.can_write_back(slot)) slice_.push_back(slot);
   }
   if (is_uncommitted) cycle_.want_commit();
