@@ -118,7 +118,7 @@ std::string EngineOracle::check_read(std::uint64_t offset_bytes, std::span<const
     std::size_t first = end - 1;
     while (changes_[history.versions[first]].has_failed)
       --first;
-    if (may_be_lost) first = std::min(first, history.floor);
+    if (may_be_lost && end - 1 != history.floor) continue;
     if (!is_any(sector, first, end, bytes)) return "a read: " + describe(sector, bytes);
   }
   return {};

@@ -32,7 +32,8 @@ class EngineOracle {
   void end_flush(std::uint64_t token);
 
   /// Names what a read, submitted behind everything up to `last`, may not have returned. Empty if all is well.
-  /// `may_be_lost`: a device has failed, and with it may be gone what was not certain.
+  /// `may_be_lost`: a device has failed. What was not certain may be gone, even the data of an entry in memory, as it
+  /// is from the driver: then only sectors of which nothing was written since they were certain are looked at.
   std::string check_read(std::uint64_t offset_bytes, std::span<const std::byte> memory, Id last,
                          bool may_be_lost = false) const;
   Id last() const noexcept { return changes_.size() - 1; }
