@@ -38,8 +38,8 @@ class Blocks {
   Sector sector(Slot slot) const noexcept { return table_.sector(slot); }
 
   // ---- numbers
-  Sequence seq_count() const noexcept { return seq_count_; }         ///< S on the medium
-  Sequence open_sequence() const noexcept { return open_sequence_; } ///< of entries that are written now
+  Sequence seq_count() const noexcept { return seq_count_; }          ///< S on the medium
+  Sequence open_sequence() const noexcept { return open_sequence_; }  ///< of entries that are written now
   std::uint64_t uncommitted() const noexcept { return uncommitted_[open_sequence_ & 1]; }  ///< of the open number
   std::uint64_t uncommitted_total() const noexcept { return uncommitted_[0] + uncommitted_[1]; }
   std::uint64_t slot_count() const noexcept { return table_.slot_count(); }

@@ -10,8 +10,7 @@ namespace wc::engine {
 
 class Controls {
  public:
-  Controls(Core& core, CommitCycle& cycle, Writeback& writeback)
-      : core_(core), cycle_(cycle), writeback_(writeback) {}
+  Controls(Core& core, CommitCycle& cycle, Writeback& writeback) : core_(core), cycle_(cycle), writeback_(writeback) {}
 
   void submit(Control& control) noexcept { queue_.push(control); }
   bool is_busy() const noexcept { return !queue_.empty(); }
@@ -32,7 +31,7 @@ class Controls {
   CommitCycle& cycle_;
   Writeback& writeback_;
   Queue<Control> queue_;
-  bool is_started_ = false;     ///< the first one's writeback
+  bool is_started_ = false;  ///< the first one's writeback
   bool is_written_back_ = false;
   bool is_suspending_ = false;
   bool is_suspended_ = false;

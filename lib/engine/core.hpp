@@ -71,8 +71,7 @@ struct Core {
     if (!error) error = found;
   }
   Error refusal() const {
-    return Error{ErrorCode::io, error->os_errno, error->offset_bytes,
-                 "the cache has failed before: " + error->context};
+    return Error{ErrorCode::io, error->os_errno, error->offset_bytes, "the cache has failed before: " + error->context};
   }
 
   /// Ends an operation: its request's `on_done` runs, others of the same blocks may go on.
@@ -103,7 +102,7 @@ struct Core {
   std::uint64_t now_ns = 0;
   std::uint64_t last_around_ns = 0;  ///< when a write last went around the cache
   bool has_written_around = false;   ///< without FUA, since a client's flush of the origin began
-  std::size_t completed = 0;      ///< requests and controls, in this step
+  std::size_t completed = 0;         ///< requests and controls, in this step
 };
 
 /// One transfer of an operation is done.

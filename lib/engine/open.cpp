@@ -29,10 +29,10 @@ Error invalid(const char* words) { return {ErrorCode::invalid_argument, 0, 0, wo
 Result<void> validate(const EngineOptions& options) {
   const bool is_pmem = options.type == CacheType::pmem;
   if (!is_valid_block_size(options.block_bytes)) return invalid("Invalid block size");
-  const bool is_out_of_range =
-      options.high_watermark_percent > 100 || options.low_watermark_percent > 100 ||
-      options.autocommit_ms > kAutocommitMsMax || options.max_age_ms.value_or(0) > kMaxAgeMsMax ||
-      options.pause_writeback_ms.value_or(0) > kPauseMsMax;
+  const bool is_out_of_range = options.high_watermark_percent > 100 || options.low_watermark_percent > 100 ||
+                               options.autocommit_ms > kAutocommitMsMax ||
+                               options.max_age_ms.value_or(0) > kMaxAgeMsMax ||
+                               options.pause_writeback_ms.value_or(0) > kPauseMsMax;
   const bool is_of_other_type = is_pmem ? options.pause_writeback_ms.has_value() : options.fua.has_value();
   if (is_out_of_range || is_of_other_type) return invalid("Invalid optional argument");
   if (options.high_watermark_percent < options.low_watermark_percent) {
@@ -113,6 +113,7 @@ class Loader final : public store::RecoveryVisitor {
   Loader(engine::Blocks& blocks, store::CacheStore* store, std::uint64_t now_ns)
       : blocks_(blocks), store_(store), now_ns_(now_ns) {}
 
+  void on_soon(Sector sector) override { blocks_.table().prefetch(sector); }
   void on_live(index::Slot slot, const Entry& entry) override {
     blocks_.add_live(slot, entry);
     if (is_sorting_) {
@@ -183,8 +184,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const EnginePorts& ports, const Eng
     if (ports.pmem != nullptr) {
       impl->store = std::make_unique<store::PmemStore>(*ports.pmem, blocks.table());
     } else {
-      impl->store =
-          std::make_unique<store::SsdStore>(*ports.io, blocks.table(), cache->geometry, cache->superblock);
+      impl->store = std::make_unique<store::SsdStore>(*ports.io, blocks.table(), cache->geometry, cache->superblock);
     }
     blocks.set_store(impl->store.get());
     impl->cycle.set_store(*impl->store);

@@ -60,8 +60,7 @@ void Reads::submit_next(Operation& operation) {
   std::byte* memory = request.memory.data() + done;
   Segment segment = next_segment(operation, ~std::uint64_t{0});
   const std::uint64_t logical = core_.info(segment.device).logical_block_bytes;
-  const bool is_whole =
-      segment.device_offset_bytes % logical == 0 && segment.length_bytes % logical == 0;
+  const bool is_whole = segment.device_offset_bytes % logical == 0 && segment.length_bytes % logical == 0;
   Transfer& transfer = core_.transfers.take();
   transfer.io.kind = IoKind::read;
   transfer.io.device = segment.device;

@@ -62,8 +62,7 @@ void Transfers::finish(Transfer& transfer, Result<void> outcome) {
   ++finished_;
   if (transfer.ticket_ != 0) leave(transfer);
   if (outcome && !transfer.copy_to.empty()) {
-    std::memcpy(transfer.copy_to.data(), transfer.io.memory.data() + transfer.copy_skip_bytes,
-                transfer.copy_to.size());
+    std::memcpy(transfer.copy_to.data(), transfer.io.memory.data() + transfer.copy_skip_bytes, transfer.copy_to.size());
   }
   transfer.on_done(transfer, std::move(outcome));
   if (transfer.bounce != nullptr) buffers_.release(*transfer.bounce);

@@ -24,9 +24,9 @@ struct Buffer {
 /// What a transfer did to the cache, for who started it.
 enum class TransferRole : std::uint8_t {
   other,
-  fresh,       ///< data of newly allocated blocks
-  uncommitted, ///< data of uncommitted blocks, in place
-  committed,   ///< data of committed blocks, in place
+  fresh,        ///< data of newly allocated blocks
+  uncommitted,  ///< data of uncommitted blocks, in place
+  committed,    ///< data of committed blocks, in place
 };
 
 class Transfers;
@@ -36,10 +36,10 @@ struct Transfer {
   IoOp io;
   void (*on_done)(Transfer& transfer, Result<void> outcome) = nullptr;
   void* owner = nullptr;
-  void* part = nullptr;            ///< for the owner
-  Buffer* bounce = nullptr;        ///< released with the transfer
-  std::span<std::byte> copy_to;    ///< read through a bounce buffer: where the data go
-  std::size_t copy_skip_bytes = 0; ///< how far behind the buffer's start they begin
+  void* part = nullptr;             ///< for the owner
+  Buffer* bounce = nullptr;         ///< released with the transfer
+  std::span<std::byte> copy_to;     ///< read through a bounce buffer: where the data go
+  std::size_t copy_skip_bytes = 0;  ///< how far behind the buffer's start they begin
   TransferRole role = TransferRole::other;
   index::Slot slot = index::kNoSlot;  ///< first of `slot_count` neighbours that are written
   std::uint32_t slot_count = 0;

@@ -88,8 +88,7 @@ void Writes::merge(Operation& operation) {
 }
 
 bool Writes::can_overwrite(Slot slot) const noexcept {
-  return core_.blocks.is_uncommitted(slot) ||
-         (core_.settings.overwrites_committed && !core_.blocks.is_leaving(slot));
+  return core_.blocks.is_uncommitted(slot) || (core_.settings.overwrites_committed && !core_.blocks.is_leaving(slot));
 }
 
 bool Writes::goes_around(std::uint64_t block, bool is_metadata) const noexcept {
@@ -212,7 +211,7 @@ void Writes::submit(Operation& operation, const Run& run) {
     transfer.slot = slot;
     transfer.slot_count = count;
     transfer.epoch = core_.blocks.open_sequence();
-    transfer.role = run.place.where == Where::fresh         ? TransferRole::fresh
+    transfer.role = run.place.where == Where::fresh     ? TransferRole::fresh
                     : core_.blocks.is_uncommitted(slot) ? TransferRole::uncommitted
                                                         : TransferRole::committed;
     core_.blocks.begin_writing(slot, count);

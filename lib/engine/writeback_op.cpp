@@ -155,8 +155,8 @@ void Writeback::start(Slot slot) {
     job.slots.push_back(slot);
     core_.blocks.begin_writeback(slot);
     const Slot next = core_.find(job.first_block + job.slots.size());
-    const bool joins = next != kNoSlot && core_.blocks.can_write_back(next) &&
-                       (core_.settings.is_pmem || next == slot + 1);
+    const bool joins =
+        next != kNoSlot && core_.blocks.can_write_back(next) && (core_.settings.is_pmem || next == slot + 1);
     slot = joins ? next : kNoSlot;
   } while (slot != kNoSlot && job.slots.size() < limit);
   ++active_jobs_;
@@ -204,8 +204,8 @@ void Writeback::write(Job& job) {
   transfer.io.device = DeviceId::origin;
   transfer.io.fua = core_.settings.uses_fua;
   transfer.io.offset_bytes = core_.offset_of(job.first_block);
-  transfer.io.memory = job.memory.span(0, std::min(job.slots.size() * core_.block_bytes(),
-                                                   core_.size_bytes - transfer.io.offset_bytes));
+  transfer.io.memory =
+      job.memory.span(0, std::min(job.slots.size() * core_.block_bytes(), core_.size_bytes - transfer.io.offset_bytes));
   transfer.owner = this;
   transfer.part = &job;
   transfer.on_done = [](Transfer& finished, Result<void> outcome) {

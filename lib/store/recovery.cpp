@@ -10,6 +10,9 @@
 namespace wc::store {
 namespace {
 
+/// Entries between the announcement of one and its turn.
+constexpr std::size_t kAhead = 24;
+
 Error damaged(const std::string& codes) {
   return {ErrorCode::damaged, 0, 0, "the cache is damaged: " + codes + " (see wc-check)"};
 }
@@ -64,6 +67,7 @@ Result<void> recover(IoPort& port, const OpenedCache& cache, RecoveryVisitor& vi
   return scan->visit(
       [&](const ClassifiedBatch& batch) -> Result<void> {
         for (std::size_t i = 0; i < batch.size(); ++i) {
+          if (i + kAhead < batch.size()) visitor.on_soon(batch.entry(i + kAhead).original_sector);
           const Entry entry = batch.entry(i);
           const auto slot = static_cast<index::Slot>(batch.first_index() + i);
           switch (batch.state(i, entry.seq_count)) {

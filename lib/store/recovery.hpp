@@ -15,6 +15,8 @@ namespace wc::store {
 class RecoveryVisitor {
  public:
   virtual ~RecoveryVisitor() = default;
+  /// An entry of this sector comes soon, if it is live: time to fetch memory for it.
+  virtual void on_soon(Sector sector) = 0;
   virtual void on_live(index::Slot slot, const Entry& entry) = 0;
   virtual void on_free(index::Slot slot) = 0;
   /// Uncommitted or superseded: the driver's activation frees it.

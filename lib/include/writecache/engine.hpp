@@ -61,15 +61,18 @@ enum class RequestKind : std::uint8_t {
 /// One request of a client. The caller keeps it and its memory alive until `on_done` has run.
 /// Offsets and lengths are multiples of 512 bytes; where one is not a multiple of the block size the
 /// engine does what is needed (a read of the rest, then the write), as the driver's users never need.
+/// A discard frees the whole blocks inside its range and passes only these on.
 struct Request {
   RequestKind kind = RequestKind::read;
   bool fua = false;                ///< a write that is durable when it completes
   bool is_metadata = false;        ///< a write that metadata_only caches
   std::uint64_t offset_bytes = 0;  ///< on the origin
-  std::span<std::byte> memory;     ///< of reads and writes; aligned to 512, better to kIoAlignmentBytes
+  std::span<std::byte> memory;     ///< of reads and writes; copied once more where not aligned to
+                                   ///< kIoAlignmentBytes
   std::uint64_t length_bytes = 0;  ///< discard only
   /// Runs inside step(), once. Errors: invalid_argument (out of range, misaligned: nothing changed),
-  /// io (also everything but reads after the first error), permission (read-only view), no_space never.
+  /// io (also everything but reads after the first error), permission (a write or discard to a
+  /// read-only view; a flush of one succeeds), cancelled (held by a suspension at close()).
   void (*on_done)(Request& request, Result<void> outcome) = nullptr;
   void* owner = nullptr;           ///< for the caller
   Request* next = nullptr;         ///< for the engine while it owns the request
@@ -124,10 +127,10 @@ struct EngineDetails {
 /// Clock port and passes only as often as step() is called.
 class WC_API Engine {
  public:
-  /// Recovers the cache as the driver's activation does (uncommitted, future and superseded entries are
-  /// freed, durably), or formats a blank one if asked to.
+  /// Recovers the cache as the driver's activation does (uncommitted and superseded entries are freed,
+  /// durably), or formats a blank one if asked to. A read-only view writes nothing.
   /// Errors: invalid_argument (the driver's own words), not_a_cache (blank), damaged (what wc-check calls
-  /// an error), no_space, io.
+  /// an error, future entries too), unsupported (2^32 - 1 blocks or more), permission, no_space, io.
   static Result<std::unique_ptr<Engine>> open(const EnginePorts& ports, const EngineOptions& options);
   ~Engine();  ///< as a crash: what was not committed is lost. close() is the orderly way
   Engine(const Engine&) = delete;
@@ -147,13 +150,16 @@ class WC_API Engine {
   /// True while a request or control is unfinished.
   bool is_busy() const noexcept;
 
-  std::uint64_t size_bytes() const noexcept;  ///< of the served device: the origin's window
+  /// Of the served device: the origin's window, in whole sectors. What is left of a block at its end is
+  /// served without being cached.
+  std::uint64_t size_bytes() const noexcept;
   const EngineOptions& options() const noexcept;  ///< with defaults filled in
   const Geometry& geometry() const noexcept;
   EngineStatus status() const noexcept;
   EngineDetails details() const;
 
-  /// Finishes what is under way and commits (with a pending flush_on_suspend: writes everything back).
+  /// Finishes what is under way and commits (with a pending flush_on_suspend, or as a cleaner: writes
+  /// everything back). Like the driver's suspend it does not flush an origin that was written around.
   /// The engine is of no use afterwards. Errors: io.
   Result<void> close();
 

@@ -28,7 +28,8 @@ struct TestRequest {
     };
     if (kind == RequestKind::discard) request.length_bytes = bytes;
     if (kind != RequestKind::read && kind != RequestKind::write) return;
-    memory.reset(static_cast<std::byte*>(std::aligned_alloc(kIoAlignmentBytes, round_up(bytes + 1, kIoAlignmentBytes))));
+    memory.reset(
+        static_cast<std::byte*>(std::aligned_alloc(kIoAlignmentBytes, round_up(bytes + 1, kIoAlignmentBytes))));
     request.memory = {memory.get(), bytes};
   }
   struct Free {

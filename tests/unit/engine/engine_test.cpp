@@ -78,9 +78,9 @@ TEST_P(BothTypes, PartsOfBlocksAreWrittenOverWhatIsThere) {
     const auto content = sim::pattern(tag, bytes);
     std::copy(content.begin(), content.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset));
   };
-  write(5 * 4096 + 512, 1024, 1);       // inside one block
-  write(5 * 4096 + 1024, 512, 2);       // over it
-  write(6 * 4096 + 512, 3 * 4096, 3);   // parts at both ends
+  write(5 * 4096 + 512, 1024, 1);      // inside one block
+  write(5 * 4096 + 1024, 512, 2);      // over it
+  write(6 * 4096 + 512, 3 * 4096, 3);  // parts at both ends
   write(0, 512, 4);
   write(32 * 4096 - 512, 512, 5);
   EXPECT_EQ(bench.read(0, 32), expected);
