@@ -120,6 +120,18 @@ const std::vector<Workload>& ssd_workloads() {
          it.load.span_blocks = 4;
          it.load.requests = 8;
        }},
+      {"reuse",
+       [](EngineCase& it) {
+         // Two blocks that are freed and handed out again all the time, while entries are written.
+         it.cache_blocks = 2;
+         it.options.high_watermark_percent = it.options.low_watermark_percent = 0;
+         it.load.seed += 2;
+         it.load.requests = 24;
+         it.load.depth = 6;
+         it.load.max_blocks = 1;
+         it.load.read_weight = 0;
+         it.load.flush_weight = 4;
+       }},
       {"sectors-of-4096",
        [](EngineCase& it) {
          it.options.block_bytes = 4096;
