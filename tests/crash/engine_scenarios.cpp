@@ -176,7 +176,11 @@ void add(std::vector<sim::Scenario>& scenarios, const std::vector<Workload>& wor
     it.load.depth = 3;
     it.load.max_blocks = 2;
     it.load.span_blocks = 10;
-    if (type == CacheType::ssd) it.options.pause_writeback_ms = 0;
+    if (type == CacheType::ssd) {
+      it.options.pause_writeback_ms = 0;
+    } else {
+      it.load.requests = 8;  // many lines are unsettled at once
+    }
     workload.adjust(it);
     scenarios.push_back(make_engine_scenario(it));
   }

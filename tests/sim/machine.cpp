@@ -84,7 +84,7 @@ CrashImages::CrashImages(const Machine& machine, std::uint64_t seed)
     if (combinations > kAllCombinationsMax) break;
   }
   is_complete_ = combinations <= kAllCombinationsMax;
-  size_ = is_complete_ ? combinations : 2 + 2 * places_.size() + kSeededChoices;
+  size_ = is_complete_ ? combinations : 2 + 2 * places_.size() + (lines_.empty() ? kSeededChoices : kSeededChoicesOfLines);
 }
 
 void CrashImages::prepare_hashes() {

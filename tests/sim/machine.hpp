@@ -94,5 +94,7 @@ class CrashImages {
 
 inline constexpr std::uint64_t kAllCombinationsMax = 1U << 12;
 inline constexpr std::uint64_t kSeededChoices = 256;
+/// Where there is persistent memory: lines are eight times as many as sectors, and each adds two choices of its own.
+inline constexpr std::uint64_t kSeededChoicesOfLines = 32;
 
 }  // namespace wc::sim

@@ -32,7 +32,11 @@ SimPmem::LineBytes SimPmem::line_at(const Bytes& bytes, std::uint64_t line) cons
 
 void SimPmem::store(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept {
   if (offset_bytes > current_.size() || data.size() > current_.size() - offset_bytes) misuse("a store outside");
-  if (!power_.is_on()) return;
+  if (!power_.is_on()) {
+    // Programs do not notice before the next fence; what a cut leaves is decided.
+    std::memcpy(current_.data() + offset_bytes, data.data(), data.size());
+    return;
+  }
   while (!data.empty()) {
     const std::size_t part = std::min<std::size_t>(data.size(), kLineBytes - offset_bytes % kLineBytes);
     store_in_line(offset_bytes, data.first(part));
