@@ -56,6 +56,14 @@ const std::vector<Workload>& common_workloads() {
          it.load.discard_weight = 5;
          it.load.span_blocks = 6;
        }},
+      {"discard-while-draining",
+       [](EngineCase& it) {
+         it.options.high_watermark_percent = it.options.low_watermark_percent = 0;
+         it.load.discard_weight = 8;
+         it.load.flush_weight = 4;
+         it.load.span_blocks = 4;
+         it.load.requests = 14;
+       }},
       {"cleaner", [](EngineCase& it) { it.load.controls = {ControlKind::cleaner, ControlKind::flush}; }},
       {"flush-and-suspend",
        [](EngineCase& it) {
