@@ -51,6 +51,15 @@ const std::vector<Workload>& common_workloads() {
          it.options.writeback_jobs = 1;
          it.load.flush_weight = 4;
        }},
+      {"overwrite-while-draining",
+       [](EngineCase& it) {
+         it.options.high_watermark_percent = it.options.low_watermark_percent = 0;
+         it.load.fua_one_in = 2;
+         it.load.depth = 4;
+         it.load.max_blocks = 1;
+         it.load.span_blocks = 1;
+         it.load.requests = 20;
+       }},
       {"discard",
        [](EngineCase& it) {
          it.load.discard_weight = 5;

@@ -99,11 +99,6 @@ void CrashImages::prepare_hashes() {
       ++at;
     }
   }
-  for (const auto& line : lines_) {
-    for (const auto& version : line.versions)
-      places_[at].hashes.push_back(placed_hash(kLinePart, line.line, version));
-    ++at;
-  }
   if (at == places_.size()) return;
   for (const auto& version : undo_versions_) {
     places_[at].hashes.push_back(placed_hash(kUndoPart, 0, version));
@@ -157,6 +152,7 @@ MachineImage CrashImages::image(std::uint64_t number) const {
 }
 
 std::uint64_t CrashImages::hash(std::uint64_t number) {
+  if (!lines_.empty()) return hash_of(image(number));  // lines are parts of the sectors that are hashed
   if (base_hash_ == 0) prepare_hashes();
   auto hash = base_hash_;
   const auto chosen = choice(number);
