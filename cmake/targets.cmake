@@ -33,3 +33,29 @@ function(wc_no_lto target)
     target_link_options(${target} PRIVATE -fno-lto -fno-use-linker-plugin)
   endif()
 endfunction()
+
+# A plugin with a sanitizer needs its runtime in the program that loads it: writes an `nbdkit` that brings it along.
+function(wc_sanitized_nbdkit path)
+  set(runtimes "")
+  foreach(pair IN ITEMS "address;libasan.so" "undefined;libubsan.so" "thread;libtsan.so")
+    list(GET pair 0 sanitizer)
+    list(GET pair 1 runtime)
+    if(sanitizer IN_LIST WC_SANITIZE)
+      execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=${runtime}
+        OUTPUT_VARIABLE file OUTPUT_STRIP_TRAILING_WHITESPACE)
+      list(APPEND runtimes "${file}")
+    endif()
+  endforeach()
+  if(NOT runtimes)
+    file(REMOVE "${path}")
+    return()
+  endif()
+  find_program(WC_NBDKIT nbdkit PATHS /usr/sbin /usr/bin REQUIRED NO_DEFAULT_PATH)
+  list(JOIN runtimes ":" preload)
+  # nbdkit itself was never meant to free everything.
+  file(CONFIGURE OUTPUT "${path}" @ONLY CONTENT "#!/bin/sh
+export LD_PRELOAD='@preload@' ASAN_OPTIONS=\"detect_leaks=0:\$ASAN_OPTIONS\"
+exec '@WC_NBDKIT@' \"\$@\"
+")
+  file(CHMOD "${path}" PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+endfunction()

@@ -215,43 +215,64 @@ std::optional<Error> refuse_shared(const SystemRoots& roots, const Medium& cache
   return std::nullopt;
 }
 
+struct OpenedPorts {
+  std::unique_ptr<IoPort> io;
+  std::unique_ptr<PmemPort> memory;  ///< the cache, where it is mapped for the engine
+};
+
 class OpenedDevices final : public Devices {
  public:
-  OpenedDevices(std::unique_ptr<IoPort> port, std::string cache_path, std::string origin_path)
-      : port_(std::move(port)), cache_path_(std::move(cache_path)), origin_path_(std::move(origin_path)) {}
+  OpenedDevices(OpenedPorts ports, std::string cache_path, std::string origin_path)
+      : ports_(std::move(ports)), cache_path_(std::move(cache_path)), origin_path_(std::move(origin_path)) {}
 
-  IoPort& port() noexcept override { return *port_; }
+  IoPort& port() noexcept override { return *ports_.io; }
+  PmemPort* pmem() noexcept override { return ports_.memory.get(); }
   Clock& clock() noexcept override { return clock_; }
   const std::string& cache_path() const noexcept override { return cache_path_; }
   const std::string& origin_path() const noexcept override { return origin_path_; }
 
  private:
-  std::unique_ptr<IoPort> port_;
+  OpenedPorts ports_;
   SystemClock clock_;
   std::string cache_path_;
   std::string origin_path_;
 };
 
-/// The port over an opened cache and origin; device-DAX cannot be read(2) and is mapped instead.
-Result<std::unique_ptr<IoPort>> make_port(const Medium& cache, PortDevices devices, const OpenInternals& internals) {
-  if (cache.kind != MediumKind::device_dax) return make_block_port(std::move(devices), internals);
-  const DeviceInfo info = devices.cache.info;
-  auto memory = Pmem2Port::create(std::move(devices.cache.fd),
-                                  PmemWindow{info.window_offset_bytes, info.size_bytes, info.writable});
-  if (!memory) {
-    Error error = memory.error();
-    error.context = cache.path + ": " + error.context;
-    return error;
+Result<std::unique_ptr<Pmem2Port>> map_cache(const Medium& medium, PortDevice cache) {
+  auto memory = Pmem2Port::create(std::move(cache.fd), PmemWindow{cache.info.window_offset_bytes,
+                                                                  cache.info.size_bytes, cache.info.writable});
+  if (memory) return memory;
+  Error error = memory.error();
+  error.context = medium.path + ": " + error.context;
+  return error;
+}
+
+/// The ports over an opened cache and origin; device-DAX cannot be read(2) and is always mapped.
+Result<OpenedPorts> make_ports(const Medium& cache, PortDevices devices, bool maps_cache,
+                               const OpenInternals& internals) {
+  OpenedPorts ports;
+  if (cache.kind != MediumKind::device_dax && !maps_cache) {
+    auto made = make_block_port(std::move(devices), internals);
+    if (!made) return made.error();
+    ports.io = std::move(*made);
+    return ports;
   }
-  std::unique_ptr<IoPort> origin_port;
+  const DeviceInfo info = devices.cache.info;
+  auto memory = map_cache(cache, std::move(devices.cache));
+  if (!memory) return memory.error();
   if (devices.origin.info.present) {
     PortDevices origin_only;
     origin_only.origin = std::move(devices.origin);
     auto made = make_block_port(std::move(origin_only), internals);
     if (!made) return made.error();
-    origin_port = std::move(*made);
+    ports.io = std::move(*made);
   }
-  return std::unique_ptr<IoPort>(std::make_unique<PmemBlockPort>(std::move(*memory), info, std::move(origin_port)));
+  if (maps_cache && ports.io) {
+    ports.memory = std::move(*memory);
+  } else {
+    ports.io = std::make_unique<PmemBlockPort>(std::move(*memory), info, std::move(ports.io));
+  }
+  return ports;
 }
 
 }  // namespace
@@ -339,15 +360,17 @@ Result<std::unique_ptr<Devices>> open_devices_with(const OpenOptions& options, c
   auto opened = open_medium(roots, *cache, options.cache);
   if (!opened) return opened.error();
   devices.cache = std::move(*opened);
+  if (options.maps_cache && !origin)
+    return device_error(ErrorCode::invalid_argument, 0, cache->path, "cannot be mapped for an engine without an origin");
   if (origin) {
     opened = open_medium(roots, *origin, *options.origin);
     if (!opened) return opened.error();
     devices.origin = std::move(*opened);
   }
-  auto port = make_port(*cache, std::move(devices), internals);
-  if (!port) return port.error();
+  auto ports = make_ports(*cache, std::move(devices), options.maps_cache, internals);
+  if (!ports) return ports.error();
   return std::unique_ptr<Devices>(
-      std::make_unique<OpenedDevices>(std::move(*port), cache->path, origin ? origin->path : std::string()));
+      std::make_unique<OpenedDevices>(std::move(*ports), cache->path, origin ? origin->path : std::string()));
 }
 
 Result<std::unique_ptr<Devices>> open_devices(const OpenOptions& options) { return open_devices_with(options, {}); }

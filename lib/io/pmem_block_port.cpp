@@ -45,6 +45,10 @@ std::size_t PmemBlockPort::poll(Wait wait) {
   return finished;
 }
 
+int PmemBlockPort::ready_fd() const noexcept {
+  return queued_.empty() && origin_port_ ? origin_port_->ready_fd() : -1;
+}
+
 Result<void> PmemBlockPort::perform(const IoOp& op) {
   if (auto refusal = refuse_operation(op, info(op.device))) return *std::move(refusal);
   switch (op.kind) {

@@ -21,6 +21,7 @@ class PmemBlockPort final : public IoPort {
   DeviceInfo info(DeviceId device) const noexcept override;
   void submit(IoOp& op) noexcept override;
   std::size_t poll(Wait wait) override;
+  int ready_fd() const noexcept override;
 
  private:
   Result<void> perform(const IoOp& op);

@@ -56,6 +56,11 @@ DeviceInfo UringPort::info(DeviceId device) const noexcept { return devices_[dev
 
 void UringPort::submit(IoOp& op) noexcept { queued_.push_back(requests_.take(op)); }
 
+int UringPort::ready_fd() const noexcept {
+  const bool has_unsent = !prepared_.empty() || (!queued_.empty() && in_ring_count_ < kRingEntries);
+  return has_unsent || in_ring_count_ == 0 ? -1 : ring_.ring_fd;
+}
+
 std::size_t UringPort::poll(Wait wait) {
   std::size_t finished = reap();
   for (;;) {

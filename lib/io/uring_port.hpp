@@ -31,6 +31,7 @@ class UringPort final : public IoPort {
   DeviceInfo info(DeviceId device) const noexcept override;
   void submit(IoOp& op) noexcept override;
   std::size_t poll(Wait wait) override;
+  int ready_fd() const noexcept override;
 
  private:
   using Index = RequestTable::Index;

@@ -90,11 +90,17 @@ void CommandLine::set_value_if_alone(const std::string& long_option, const std::
   value_if_alone_[long_option] = value;
 }
 
+void CommandLine::make_cache_optional() {
+  requires_cache_ = false;
+  app_.get_option("CACHE")->required(false);
+}
+
 void CommandLine::parse(Arguments arguments) {
+  std::vector<std::string> given(arguments.begin(), arguments.end());
+  if (rewriter_) given = rewriter_(std::move(given));
   std::vector<std::string> words;
   bool options_ended = false;
-  for (const char* const argument : arguments) {
-    std::string word(argument);
+  for (std::string& word : given) {
     options_ended = options_ended || word == "--";
     if (!options_ended && word.starts_with("--")) {
       // CLI11 would take the next word as the value of `--name=`.
@@ -108,7 +114,7 @@ void CommandLine::parse(Arguments arguments) {
   }
   std::reverse(words.begin(), words.end());  // CLI11 wants the last word first
   app_.parse(std::move(words));
-  if (common_.cache.empty()) throw UsageError("CACHE is empty");
+  if (requires_cache_ && common_.cache.empty()) throw UsageError("CACHE is empty");
 }
 
 }  // namespace wc::tools

@@ -9,10 +9,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/environment.hpp"
 #include "common/numbers.hpp"
@@ -105,6 +108,13 @@ class CommandLine {
   /// Call it for a long option whose value is optional.
   void set_value_if_alone(const std::string& long_option, const std::string& value);
 
+  /// For a command that may learn the cache from elsewhere; it checks that itself.
+  void make_cache_optional();
+
+  /// Changes the words of the command line before anything looks at them.
+  using Rewriter = std::function<std::vector<std::string>(std::vector<std::string>)>;
+  void set_rewriter(Rewriter rewriter) { rewriter_ = std::move(rewriter); }
+
   /// Throws CLI::Error or UsageError.
   void parse(Arguments arguments);
 
@@ -113,6 +123,8 @@ class CommandLine {
   CommonOptions& common_;
   CLI::App app_;
   std::map<std::string, std::string> value_if_alone_;
+  bool requires_cache_ = true;
+  Rewriter rewriter_;
 };
 
 }  // namespace wc::tools

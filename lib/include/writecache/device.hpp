@@ -38,6 +38,7 @@ struct DeviceSpec {
 struct OpenOptions {
   DeviceSpec cache;
   std::optional<DeviceSpec> origin;
+  bool maps_cache = false;  ///< the cache is mapped (Devices::pmem) and not a device of the port: type p
 };
 
 /// Opened devices with their port and a clock. Closing releases the locks.
@@ -46,6 +47,7 @@ class WC_API Devices {
   virtual ~Devices() = default;
   virtual IoPort& port() noexcept = 0;
   virtual Clock& clock() noexcept = 0;
+  virtual PmemPort* pmem() noexcept { return nullptr; }         ///< the cache if it was to be mapped
   virtual const std::string& cache_path() const noexcept = 0;   ///< resolved, for messages
   virtual const std::string& origin_path() const noexcept = 0;  ///< empty without an origin
 };

@@ -63,6 +63,9 @@ class WC_API IoPort {
   virtual DeviceInfo info(DeviceId device) const noexcept = 0;
   virtual void submit(IoOp& op) noexcept = 0;  ///< queues; never blocks, never calls `on_done`
   virtual std::size_t poll(Wait wait) = 0;     ///< runs `on_done` of finished ones; returns how many
+  /// For a loop that waits for other things too: a descriptor that becomes readable when poll has
+  /// something to reap, or -1 where poll itself must be called for anything to go on.
+  virtual int ready_fd() const noexcept { return -1; }
 };
 
 /// Persistent memory that is mapped: the type-p cache of the engine.

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Settings from a file and from the environment, read by Boost.Program_options; only CLI11 validates them.
+#include "common/setting_sources.hpp"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <cctype>
+#include <cerrno>
+#include <fstream>
+
+namespace wc::tools {
+namespace {
+
+namespace po = boost::program_options;
+
+std::string option_name(std::string key) {
+  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char character) {
+    return character == '_' ? '-' : static_cast<char>(std::tolower(character));
+  });
+  return key;
+}
+
+std::vector<std::string> words_of(const po::parsed_options& parsed) {
+  std::vector<std::string> words;
+  for (const po::option& option : parsed.options)
+    for (const std::string& value : option.value)
+      if (!value.empty()) words.push_back("--" + option_name(option.string_key) + "=" + value);
+  return words;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> words_of_file(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path);
+  if (!file) return Error{errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, errno, 0, path + ": cannot be read"};
+  try {
+    return words_of(po::parse_config_file(file, po::options_description(), true));
+  } catch (const po::error& problem) {
+    return Error{ErrorCode::invalid_argument, 0, 0, path + ": " + problem.what()};
+  }
+}
+
+std::vector<std::string> words_of_environment(const std::string& prefix) {
+  const auto name_of = [&](const std::string& variable) {
+    return variable.starts_with(prefix) ? option_name(variable.substr(prefix.size())) : std::string();
+  };
+  return words_of(po::parse_environment(po::options_description(), name_of));
+}
+
+}  // namespace wc::tools

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Settings from a file and from the environment, as words of the command line that stand before the others.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "writecache/result.hpp"
+
+namespace wc::tools {
+
+/// The file's lines `key = value` as `--key=value`; # begins a comment, underscores in keys count as dashes.
+/// Errors: not_found, io, invalid_argument.
+Result<std::vector<std::string>> words_of_file(const std::string& path);
+
+/// PREFIX_SOME_NAME=value of the environment as `--some-name=value`. Empty values count as not set.
+std::vector<std::string> words_of_environment(const std::string& prefix);
+
+}  // namespace wc::tools

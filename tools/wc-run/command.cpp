@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// wc-run: names, sockets and locks, then nbdkit with the plugin until it ends.
+#include "wc-run/command.hpp"
+
+#include <unistd.h>
+
+#include <string_view>
+
+#include "common/command.hpp"
+#include "wc-run/options.hpp"
+#include "wc-run/server_watch.hpp"
+#include "wc-run/unix_socket.hpp"
+
+namespace wc::tools {
+namespace {
+
+/// The lock of the name, held as long as we live.
+class NameLock {
+ public:
+  NameLock() = default;
+  ~NameLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  NameLock(const NameLock&) = delete;
+  NameLock& operator=(const NameLock&) = delete;
+
+  Result<void> take(const std::string& name) {
+    if (auto made = make_runtime_directory(); !made) return made;
+    auto fd = lock_name(name);
+    if (!fd) return fd.error();
+    fd_ = *fd;
+    return {};
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+int run_server(Console& console, RunOptions& options) {
+  complete_run_options(options);
+  ServerSettings& settings = options.settings;
+  const std::string base = runtime_directory() + "/" + settings.name;
+  const bool has_default_address = !options.nbd;
+  if (has_default_address) options.nbd = NbdAddress{base + ".nbd", {}, {}};
+  settings.control = base + ".ctl";
+  settings.uri = options.nbd->uri();
+
+  NameLock lock;
+  if (auto taken = lock.take(settings.name); !taken) return console.fail({}, taken.error());
+  if (!options.nbd->path.empty()) {
+    if (auto removed = remove_stale_socket(options.nbd->path); !removed) return console.fail({}, removed.error());
+  }
+  ServerWatch watch(console, settings);
+  if (auto taken = watch.take_signals(); !taken) return console.fail({}, taken.error());
+  NbdkitProcess nbdkit;
+  if (auto started = nbdkit.start(settings, *options.nbd, options.nbdkit_options); !started) {
+    return console.fail({}, started.error());
+  }
+  const int status = watch.run(nbdkit);
+  if (!options.nbd->path.empty()) static_cast<void>(remove_stale_socket(options.nbd->path));
+  static_cast<void>(remove_stale_socket(settings.control));
+  return status;
+}
+
+}  // namespace
+
+int wc_run_main(Arguments arguments, Environment& environment) {
+  if (!arguments.empty() && std::string_view(arguments.front()) == "ctl") {
+    return ctl_main(arguments.subspan(1), environment);
+  }
+  RunOptions options;
+  CommandLine line("wc-run", "Serves an origin behind a dm-writecache cache over NBD, without the kernel driver.",
+                   options.common);
+  add_run_options(line, options);
+  return run_command(line, arguments, environment, [&](Console& console) { return run_server(console, options); });
+}
+
+}  // namespace wc::tools

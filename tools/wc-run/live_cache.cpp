@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// LiveCache: opening.
+#include "wc-run/live_cache.hpp"
+
+#include <utility>
+
+#include "writecache/check.hpp"
+#include "writecache/observer.hpp"
+
+namespace wc::tools {
+namespace {
+
+constexpr std::uint32_t kBlockBytesDefault = 4096;
+
+/// What the superblock says, if it says anything sensible; the engine checks it in earnest.
+std::uint32_t stored_block_bytes(const ServerSettings& settings) {
+  OpenOptions options;
+  options.cache = {settings.cache, settings.start_sector, Access::read_shared};
+  const auto devices = open_devices(options);
+  if (!devices) return kBlockBytesDefault;  // the real opening tells why
+  CheckOptions check_options;
+  check_options.superblock_only = true;
+  Observer observer;
+  const auto report = check((*devices)->port(), check_options, observer);
+  const bool is_known = report && report->superblock && report->geometry;
+  return is_known ? report->superblock->block_size : kBlockBytesDefault;
+}
+
+std::string shell_word(const std::string& text) {
+  if (text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=:,+@%-") ==
+      std::string::npos) {
+    return text;
+  }
+  std::string quoted = "'";
+  for (const char character : text)
+    quoted += character == '\'' ? std::string("'\\''") : std::string(1, character);
+  return quoted + "'";
+}
+
+/// What to do about a cache that the engine does not take.
+Error with_advice(Error error, const ServerSettings& settings, const std::string& cache_path) {
+  std::string check_command = "wc-check";
+  if (settings.start_sector != 0) check_command += " --start-sector " + std::to_string(settings.start_sector);
+  check_command += " --origin " + shell_word(settings.origin) + " " + shell_word(settings.cache);
+  error.context = cache_path + ": " + error.context;
+  if (error.code == ErrorCode::damaged) error.context += " (run `" + check_command + "`)";
+  if (error.code == ErrorCode::not_a_cache) {
+    error.context += " (a blank cache is formatted with --format; `" + check_command + "` tells what is there)";
+  }
+  return error;
+}
+
+OpenOptions open_options(const ServerSettings& settings) {
+  const Access access = settings.read_only ? Access::read_shared : Access::write_exclusive;
+  OpenOptions options;
+  options.cache = {settings.cache, settings.start_sector, access};
+  options.origin = DeviceSpec{settings.origin, settings.origin_start_sector, access};
+  options.maps_cache = settings.type == CacheType::pmem;
+  return options;
+}
+
+}  // namespace
+
+Result<LiveCache> open_live_cache(ServerSettings settings) {
+  auto cache_path = resolve_tag(settings.cache);
+  if (!cache_path) return cache_path.error();
+  if (!settings.type) settings.type = guess_type(*cache_path);
+  if (auto problem = settings.contradiction(*settings.type)) {
+    return Error{ErrorCode::invalid_argument, 0, 0, *problem};
+  }
+  if (!settings.block_bytes) settings.block_bytes = stored_block_bytes(settings);
+
+  auto devices = open_devices(open_options(settings));
+  if (!devices) return devices.error();
+  LiveCache live;
+  live.devices = std::move(*devices);
+  const EnginePorts ports{&live.devices->port(), live.devices->pmem(), &live.devices->clock()};
+  auto engine = Engine::open(ports, settings.engine_options(*settings.type, *settings.block_bytes));
+  if (!engine) return with_advice(engine.error(), settings, live.devices->cache_path());
+  live.engine = std::move(*engine);
+  live.size_bytes = live.engine->size_bytes();
+  if (settings.length) {
+    const std::uint64_t table_bytes = bytes_of_sectors(*settings.length);
+    if (table_bytes > live.size_bytes) {
+      return Error{ErrorCode::invalid_argument, 0, 0,
+                   live.devices->origin_path() + ": is smaller than the " + std::to_string(*settings.length) +
+                       " sectors of the table line"};
+    }
+    live.size_bytes = table_bytes;
+  }
+  live.settings = std::move(settings);
+  return live;
+}
+
+}  // namespace wc::tools

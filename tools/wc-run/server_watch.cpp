@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// ServerWatch: a loop over signals and the plugin's reports.
+#include "wc-run/server_watch.hpp"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "wc-run/unix_socket.hpp"
+
+namespace wc::tools {
+namespace {
+
+constexpr int kAnswerSeconds = 5;
+constexpr int kExecFailed = 127;
+
+}  // namespace
+
+ServerWatch::~ServerWatch() {
+  if (signal_fd_ >= 0) ::close(signal_fd_);
+}
+
+Result<void> ServerWatch::take_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD})
+    ::sigaddset(&signals, signal);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signal_fd_ < 0) return Error{ErrorCode::io, errno, 0, "no signalfd"};
+  return {};
+}
+
+int ServerWatch::run(NbdkitProcess& nbdkit) {
+  for (;;) {
+    std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {are_reports_over_ ? -1 : nbdkit.report_fd(), POLLIN, 0}}};
+    ::poll(fds.data(), fds.size(), -1);
+    if (fds[1].revents != 0) take_reports(nbdkit);
+    if (fds[0].revents != 0) take_signal(nbdkit);
+    if (const auto wait_status = nbdkit.poll_exit()) {
+      take_reports(nbdkit);
+      return exit_status(*wait_status);
+    }
+  }
+}
+
+void ServerWatch::take_reports(NbdkitProcess& nbdkit) {
+  while (const auto line = nbdkit.next_report(are_reports_over_))
+    on_report(*line);
+}
+
+/// "error WHY" before it is ready, "ready", and at the end "stopped" or "failed WHY".
+void ServerWatch::on_report(const std::string& line) {
+  const std::size_t blank = line.find(' ');
+  const std::string kind = line.substr(0, blank);
+  const std::string text = blank == std::string::npos ? std::string() : line.substr(blank + 1);
+  if (kind == "ready") on_ready();
+  if (kind == "error" || kind == "failed") {
+    has_failed_ = true;
+    const std::string what = kind == "error" ? text : "what was not flushed may be lost: " + text;
+    console_.fail(settings_.cache, Error{ErrorCode::io, 0, 0, what});
+  }
+}
+
+void ServerWatch::on_ready() {
+  is_ready_ = true;
+  console_.text("ready {}\n", settings_.uri);
+  if (console_.options().json) {
+    console_.print_json({{"uri", settings_.uri}, {"name", settings_.name}, {"control", settings_.control}});
+  }
+  console_.environment().out.flush();
+  ::sd_notify(0, "READY=1");
+}
+
+void ServerWatch::take_signal(NbdkitProcess& nbdkit) {
+  signalfd_siginfo info{};
+  while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo == SIGUSR1) {
+      print_status();
+    } else if (info.ssi_signo != SIGCHLD) {
+      begin_stop(nbdkit);
+    }
+  }
+}
+
+/// Through the control socket, so that all is committed before clients are cut off; by a signal where that fails or
+/// on the second request.
+void ServerWatch::begin_stop(NbdkitProcess& nbdkit) {
+  ::sd_notify(0, "STOPPING=1");
+  const bool is_first = !is_stopping_;
+  is_stopping_ = true;
+  if (!is_first || !is_ready_ || !request_unix(settings_.control, "stop")) nbdkit.send_signal(SIGTERM);
+}
+
+void ServerWatch::print_status() {
+  const auto reply = ask_unix(settings_.control, "status", kAnswerSeconds);
+  if (!reply || !reply->starts_with("ok\n")) {
+    console_.error(settings_.cache, "does not tell its status");
+    return;
+  }
+  console_.environment().err << reply->substr(3) << std::flush;
+}
+
+int ServerWatch::exit_status(int wait_status) {
+  if (has_failed_) return kExitFailure;
+  const bool is_fine = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+  if (is_fine && is_ready_) return kExitFine;
+  if (is_fine && is_stopping_) return kExitCancelled;
+  std::string what = "nbdkit ended before it was ready (its own words are above)";
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kExecFailed) {
+    what = "nbdkit cannot be started (is it installed?)";
+  } else if (WIFSIGNALED(wait_status)) {
+    what = "nbdkit was killed by signal " + std::to_string(WTERMSIG(wait_status)) + "; what was flushed is safe";
+  } else if (is_ready_) {
+    what = "nbdkit ended with status " + std::to_string(WEXITSTATUS(wait_status));
+  }
+  return console_.fail(settings_.cache, Error{ErrorCode::io, 0, 0, what});
+}
+
+}  // namespace wc::tools
