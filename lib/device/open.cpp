@@ -239,8 +239,8 @@ class OpenedDevices final : public Devices {
 };
 
 Result<std::unique_ptr<Pmem2Port>> map_cache(const Medium& medium, PortDevice cache) {
-  auto memory = Pmem2Port::create(std::move(cache.fd), PmemWindow{cache.info.window_offset_bytes,
-                                                                  cache.info.size_bytes, cache.info.writable});
+  auto memory = Pmem2Port::create(
+      std::move(cache.fd), PmemWindow{cache.info.window_offset_bytes, cache.info.size_bytes, cache.info.writable});
   if (memory) return memory;
   Error error = memory.error();
   error.context = medium.path + ": " + error.context;
@@ -361,7 +361,8 @@ Result<std::unique_ptr<Devices>> open_devices_with(const OpenOptions& options, c
   if (!opened) return opened.error();
   devices.cache = std::move(*opened);
   if (options.maps_cache && !origin)
-    return device_error(ErrorCode::invalid_argument, 0, cache->path, "cannot be mapped for an engine without an origin");
+    return device_error(ErrorCode::invalid_argument, 0, cache->path,
+                        "cannot be mapped for an engine without an origin");
   if (origin) {
     opened = open_medium(roots, *origin, *options.origin);
     if (!opened) return opened.error();

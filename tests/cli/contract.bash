@@ -9,7 +9,7 @@ tool() {
   local cache=$1
   shift
   case "$WC_TOOL" in
-    wc-flush) timeout -k 5 20 wc-flush --origin "$ORIGIN" "$@" -- "$cache" ;;
+    wc-flush | wc-run) timeout -k 5 20 "$WC_TOOL" --origin "$ORIGIN" "$@" -- "$cache" ;;
     *) timeout -k 5 20 "$WC_TOOL" "$@" -- "$cache" ;;
   esac
 }

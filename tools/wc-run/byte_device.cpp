@@ -70,8 +70,8 @@ Result<void> ByteDevice::write(std::uint64_t offset_bytes, std::span<const std::
   }
   const std::unique_lock lock(sectors_);
   // A part of a sector in front, whole sectors, a part behind.
-  const std::uint64_t head = std::min<std::uint64_t>((kSectorBytes - offset_bytes % kSectorBytes) % kSectorBytes,
-                                                     data.size());
+  const std::uint64_t head =
+      std::min<std::uint64_t>((kSectorBytes - offset_bytes % kSectorBytes) % kSectorBytes, data.size());
   const std::uint64_t whole = round_down(data.size() - head, kSectorBytes);
   if (auto outcome = change_sectors(offset_bytes, data.first(head), fua); !outcome) return outcome;
   if (auto outcome = write_sectors(offset_bytes + head, data.subspan(head, whole), fua); !outcome) return outcome;

@@ -202,7 +202,8 @@ bool ControlSocket::write_reply(Client& client) {
 
 void ControlSocket::ask(ClientId id, const std::string& line) {
   loop_.post([id, line, replies = replies_, stop_server = stop_server_](EngineLoop& loop) {
-    answer_control_line(loop, line, stop_server, [id, replies](std::string text) { replies->add(id, std::move(text)); });
+    answer_control_line(loop, line, stop_server,
+                        [id, replies](std::string text) { replies->add(id, std::move(text)); });
   });
 }
 

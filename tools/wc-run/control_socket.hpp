@@ -19,8 +19,10 @@ namespace wc::tools {
 /// A thread of its own serves any number of clients; those that say nothing are dropped. Mode 0600.
 class ControlSocket {
  public:
-  /// `stop_server` ends the process that serves; the verb `stop` calls it when all is committed.
-  ControlSocket(EngineLoop& loop, std::function<void()> stop_server)
+  /// Ends the process that serves. The verb `stop` calls it when all is committed, or could not be.
+  using StopServer = std::function<void(const Result<void>& outcome)>;
+
+  ControlSocket(EngineLoop& loop, StopServer stop_server)
       : replies_(std::make_shared<Replies>()), loop_(loop), stop_server_(std::move(stop_server)) {}
   ~ControlSocket();
   ControlSocket(const ControlSocket&) = delete;
@@ -65,7 +67,7 @@ class ControlSocket {
 
   std::shared_ptr<Replies> replies_;
   EngineLoop& loop_;
-  std::function<void()> stop_server_;
+  StopServer stop_server_;
   std::string path_;
   int listen_fd_ = -1;
   int stop_fd_ = -1;
@@ -75,7 +77,7 @@ class ControlSocket {
 };
 
 /// Answers one line in the loop's thread; `answer` gets the whole reply, now or later.
-void answer_control_line(EngineLoop& loop, const std::string& line, const std::function<void()>& stop_server,
+void answer_control_line(EngineLoop& loop, const std::string& line, const ControlSocket::StopServer& stop_server,
                          const std::function<void(std::string)>& answer);
 
 }  // namespace wc::tools

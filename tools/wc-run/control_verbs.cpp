@@ -22,12 +22,10 @@ const std::map<std::string_view, TextOf>& texts() {
 }
 
 const std::map<std::string_view, ControlKind>& messages() {
-  static const std::map<std::string_view, ControlKind> kMessages{{"flush", ControlKind::flush},
-                                                                 {"flush_on_suspend", ControlKind::flush_on_suspend},
-                                                                 {"cleaner", ControlKind::cleaner},
-                                                                 {"clear_stats", ControlKind::clear_stats},
-                                                                 {"suspend", ControlKind::suspend},
-                                                                 {"resume", ControlKind::resume}};
+  static const std::map<std::string_view, ControlKind> kMessages{
+      {"flush", ControlKind::flush},     {"flush_on_suspend", ControlKind::flush_on_suspend},
+      {"cleaner", ControlKind::cleaner}, {"clear_stats", ControlKind::clear_stats},
+      {"suspend", ControlKind::suspend}, {"resume", ControlKind::resume}};
   return kMessages;
 }
 
@@ -37,12 +35,12 @@ std::string reply_of(const Result<void>& outcome) {
 
 }  // namespace
 
-void answer_control_line(EngineLoop& loop, const std::string& line, const std::function<void()>& stop_server,
+void answer_control_line(EngineLoop& loop, const std::string& line, const ControlSocket::StopServer& stop_server,
                          const std::function<void(std::string)>& answer) {
   if (line == "stop") {
     loop.begin_stop([answer, stop_server](const Result<void>& outcome) {
       answer(reply_of(outcome));
-      stop_server();
+      stop_server(outcome);
     });
     return;
   }

@@ -87,14 +87,15 @@ int ask(const CtlOptions& options, Environment& environment) {
   }
   std::string what = reply->empty() ? "it ended without an answer" : *reply;
   if (what.starts_with("error ")) what.erase(0, 6);
-  while (what.ends_with('\n')) what.pop_back();
+  while (what.ends_with('\n'))
+    what.pop_back();
   return complain(environment, options.name + ": " + what, kExitFailure);
 }
 
 int run(const CtlOptions& options, Environment& environment) {
   if (options.list) return list(environment);
-  static constexpr std::array kKnown{"status", "table",       "flush",   "flush_on_suspend", "cleaner",
-                                     "clear_stats", "suspend", "resume", "stop"};
+  static constexpr std::array kKnown{"status",  "table",  "flush", "flush_on_suspend", "cleaner", "clear_stats",
+                                     "suspend", "resume", "stop"};
   if (options.name.empty() || options.verb.empty()) {
     return complain(environment, "NAME and VERB are required (`wc-run ctl --help` lists the verbs)", kExitUsage);
   }

@@ -58,9 +58,9 @@ class EngineLoop {
   std::thread thread_;
 
   std::mutex mutex_;
-  std::vector<Request*> incoming_;  ///< guarded by mutex_
-  std::vector<Task> tasks_;         ///< guarded by mutex_
-  bool has_ended_ = false;          ///< guarded by mutex_
+  std::vector<Request*> incoming_;            ///< guarded by mutex_
+  std::vector<Task> tasks_;                   ///< guarded by mutex_
+  bool has_ended_ = false;                    ///< guarded by mutex_
   std::optional<Result<void>> stop_outcome_;  ///< guarded by mutex_
   std::atomic<bool> is_asleep_ = false;
 

@@ -2,6 +2,8 @@
 // LiveCache: opening.
 #include "wc-run/live_cache.hpp"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "writecache/check.hpp"
@@ -88,6 +90,10 @@ Result<LiveCache> open_live_cache(ServerSettings settings) {
     }
     live.size_bytes = table_bytes;
   }
+  // For whoever asks later, perhaps from another directory.
+  std::error_code failure;
+  settings.cache = std::filesystem::absolute(live.devices->cache_path(), failure).string();
+  settings.origin = std::filesystem::absolute(live.devices->origin_path(), failure).string();
   live.settings = std::move(settings);
   return live;
 }

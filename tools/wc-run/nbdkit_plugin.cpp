@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <exception>
 #include <memory>
 
@@ -32,6 +33,7 @@ struct Plugin {
   std::unique_ptr<ControlSocket> control;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_bytes = 0;
+  std::atomic<bool> is_end_told = false;
 };
 
 Plugin& plugin() {
@@ -60,11 +62,16 @@ int errno_of(const Error& error) {
 void report(const char* kind, const std::string& text) {
   const int fd = plugin().settings.report_fd;
   if (fd < 0) {
-    if (std::strcmp(kind, "ready") != 0) nbdkit_error("%s", printable(text).c_str());
+    if (!text.empty()) nbdkit_error("%s", printable(text).c_str());
     return;
   }
   const std::string line = std::string(kind) + " " + printable(text) + "\n";
   static_cast<void>(::write(fd, line.data(), line.size()) < 0);
+}
+
+void report_end(const Result<void>& outcome) {
+  if (plugin().is_end_told.exchange(true)) return;
+  report(outcome ? "stopped" : "failed", outcome ? "" : outcome.error().message());
 }
 
 /// Runs `body` and turns its outcome into nbdkit's; no exception leaves towards C.
@@ -118,7 +125,10 @@ int on_get_ready() {
     self.loop = std::make_unique<EngineLoop>(std::move(*live));
     self.device = std::make_unique<ByteDevice>(*self.loop);
     if (self.settings.control.empty()) return 0;
-    self.control = std::make_unique<ControlSocket>(*self.loop, nbdkit_shutdown);
+    self.control = std::make_unique<ControlSocket>(*self.loop, [](const Result<void>& outcome) {
+      report_end(outcome);
+      nbdkit_shutdown();
+    });
     const auto listening = self.control->listen(self.settings.control);
     if (listening) return 0;
     report("error", listening.error().message());
@@ -143,7 +153,7 @@ void on_cleanup() {
   Plugin& self = plugin();
   if (!self.loop) return;
   const Result<void> outcome = self.loop->stop();
-  report(outcome ? "stopped" : "failed", outcome ? "" : outcome.error().message());
+  report_end(outcome);
   self.control.reset();
   self.device.reset();
   self.loop.reset();
@@ -164,9 +174,8 @@ int on_block_size(void* /*handle*/, std::uint32_t* minimum, std::uint32_t* prefe
 }
 
 int on_pread(void* /*handle*/, void* buffer, std::uint32_t count, std::uint64_t offset, std::uint32_t /*flags*/) {
-  return guarded("read", [&] {
-    return plugin().device->read(offset, std::span(static_cast<std::byte*>(buffer), count));
-  });
+  return guarded("read",
+                 [&] { return plugin().device->read(offset, std::span(static_cast<std::byte*>(buffer), count)); });
 }
 
 int on_pwrite(void* /*handle*/, const void* buffer, std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {

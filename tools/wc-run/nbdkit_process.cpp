@@ -24,8 +24,7 @@ std::string plugin_path() {
   std::error_code failure;
   const fs::path self = fs::read_symlink("/proc/self/exe", failure);
   if (failure) return "writecache";
-  const fs::path beside =
-      self.parent_path().parent_path() / WC_LIBDIR / "nbdkit/plugins/nbdkit-writecache-plugin.so";
+  const fs::path beside = self.parent_path().parent_path() / WC_LIBDIR / "nbdkit/plugins/nbdkit-writecache-plugin.so";
   return fs::exists(beside, failure) ? beside.string() : "writecache";
 }
 

@@ -14,8 +14,7 @@ namespace {
 
 constexpr const char* kEnvironmentPrefix = "WC_RUN_";
 constexpr std::size_t kNameMax = 64;
-constexpr std::string_view kNameLetters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+@-";
+constexpr std::string_view kNameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+@-";
 
 using Words = std::vector<std::string>;
 

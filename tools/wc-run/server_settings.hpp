@@ -41,9 +41,9 @@ struct ServerSettings {
   std::string origin;
   Sector start_sector = 0;
   Sector origin_start_sector = 0;
-  std::optional<CacheType> type;             ///< default: by what the cache is
-  std::optional<std::uint32_t> block_bytes;  ///< default: what the superblock says, else 4096
-  std::optional<Sector> length;              ///< of the served device, if not the whole origin
+  std::optional<CacheType> type;                   ///< default: by what the cache is
+  std::optional<std::uint32_t> block_bytes;        ///< default: what the superblock says, else 4096
+  std::optional<Sector> length;                    ///< of the served device, if not the whole origin
   std::map<std::string, std::uint64_t> optionals;  ///< by their names in the table line; flags are 1
   bool no_overwrite = false;
   bool read_only = false;

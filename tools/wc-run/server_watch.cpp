@@ -19,6 +19,7 @@ namespace wc::tools {
 namespace {
 
 constexpr int kAnswerSeconds = 5;
+constexpr int kGraceMs = 500;
 constexpr int kExecFailed = 127;
 
 }  // namespace
@@ -41,7 +42,9 @@ Result<void> ServerWatch::take_signals() {
 int ServerWatch::run(NbdkitProcess& nbdkit) {
   for (;;) {
     std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {are_reports_over_ ? -1 : nbdkit.report_fd(), POLLIN, 0}}};
-    ::poll(fds.data(), fds.size(), -1);
+    // nbdkit waits for idle clients to hang up; once the cache is closed they have nothing to wait for.
+    const int ready_count = ::poll(fds.data(), fds.size(), has_stopped_ ? kGraceMs : -1);
+    if (ready_count == 0) nbdkit.send_signal(SIGKILL);
     if (fds[1].revents != 0) take_reports(nbdkit);
     if (fds[0].revents != 0) take_signal(nbdkit);
     if (const auto wait_status = nbdkit.poll_exit()) {
@@ -62,6 +65,7 @@ void ServerWatch::on_report(const std::string& line) {
   const std::string kind = line.substr(0, blank);
   const std::string text = blank == std::string::npos ? std::string() : line.substr(blank + 1);
   if (kind == "ready") on_ready();
+  if (kind == "stopped" || kind == "failed") has_stopped_ = true;
   if (kind == "error" || kind == "failed") {
     has_failed_ = true;
     const std::string what = kind == "error" ? text : "what was not flushed may be lost: " + text;
@@ -111,7 +115,7 @@ void ServerWatch::print_status() {
 int ServerWatch::exit_status(int wait_status) {
   if (has_failed_) return kExitFailure;
   const bool is_fine = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
-  if (is_fine && is_ready_) return kExitFine;
+  if (has_stopped_ || (is_fine && is_ready_)) return kExitFine;
   if (is_fine && is_stopping_) return kExitCancelled;
   std::string what = "nbdkit ended before it was ready (its own words are above)";
   if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kExecFailed) {

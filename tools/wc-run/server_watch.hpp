@@ -36,7 +36,8 @@ class ServerWatch {
   bool is_ready_ = false;
   bool is_stopping_ = false;
   bool are_reports_over_ = false;
-  bool has_failed_ = false;  ///< and it was told
+  bool has_failed_ = false;   ///< and it was told
+  bool has_stopped_ = false;  ///< the cache is closed: committed, unless has_failed_
 };
 
 }  // namespace wc::tools

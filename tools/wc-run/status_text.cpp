@@ -38,9 +38,7 @@ constexpr std::array<Number, 14> kNumbers{{
     {"discards", "Blocks discarded", true, &EngineStatus::discards},
 }};
 
-std::string target(const LiveCache& live) {
-  return fmt::format("0 {} writecache", sectors_of_bytes(live.size_bytes));
-}
+std::string target(const LiveCache& live) { return fmt::format("0 {} writecache", sectors_of_bytes(live.size_bytes)); }
 
 std::string label(const std::string& text) {
   std::string escaped;
@@ -66,8 +64,8 @@ std::string table_line(const LiveCache& live) {
   if (live.engine->details().is_cleaner) settings.optionals["cleaner"] = 1;
   const auto optionals = settings.optional_words();
   return fmt::format("{} {} {} {} {} {}{}\n", target(live), type_letter(*settings.type),
-                     printable(live.devices->origin_path()), printable(live.devices->cache_path()),
-                     *settings.block_bytes, optionals.count, optionals.text);
+                     printable(live.settings.origin), printable(live.settings.cache), *settings.block_bytes,
+                     optionals.count, optionals.text);
 }
 
 std::string status_json(const LiveCache& live) {
@@ -78,8 +76,8 @@ std::string status_json(const LiveCache& live) {
     numbers[number.name] = status.*number.member;
   nlohmann::ordered_json object{{"schema", "writecache.run-status/1"},
                                 {"name", live.settings.name},
-                                {"cache", live.devices->cache_path()},
-                                {"origin", live.devices->origin_path()},
+                                {"cache", live.settings.cache},
+                                {"origin", live.settings.origin},
                                 {"uri", live.settings.uri},
                                 {"type", type_letter(*live.settings.type)},
                                 {"block_size", *live.settings.block_bytes},
@@ -120,13 +118,13 @@ std::string status_human(const LiveCache& live) {
   const EngineDetails details = live.engine->details();
   const std::uint64_t used = status.n_blocks - status.free;
   const auto percent = [](std::uint64_t part, std::uint64_t whole) { return whole == 0 ? 0 : part * 100 / whole; };
-  std::string text = fmt::format("{}: {} in front of {}, type {}, {}\n", printable(live.settings.name),
-                                 printable(live.devices->cache_path()), printable(live.devices->origin_path()),
-                                 type_letter(*live.settings.type), human_bytes(live.size_bytes));
-  text += fmt::format("used     {} of {} blocks ({} %), {} uncommitted, {} being written back\n", used,
-                      status.n_blocks, percent(used, status.n_blocks), details.uncommitted, status.writeback);
-  text += fmt::format("reads    {} blocks, {} % from the cache\n", status.reads,
-                      percent(status.read_hits, status.reads));
+  std::string text =
+      fmt::format("{}: {} in front of {}, type {}, {}\n", printable(live.settings.name), printable(live.settings.cache),
+                  printable(live.settings.origin), type_letter(*live.settings.type), human_bytes(live.size_bytes));
+  text += fmt::format("used     {} of {} blocks ({} %), {} uncommitted, {} being written back\n", used, status.n_blocks,
+                      percent(used, status.n_blocks), details.uncommitted, status.writeback);
+  text +=
+      fmt::format("reads    {} blocks, {} % from the cache\n", status.reads, percent(status.read_hits, status.reads));
   text += fmt::format("writes   {} blocks, {} around the cache, {} waited for a free block\n", status.writes,
                       status.writes_around, status.writes_blocked_on_freelist);
   text += fmt::format("flushes  {}, discarded {} blocks\n", status.flushes, status.discards);

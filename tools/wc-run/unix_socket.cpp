@@ -27,9 +27,9 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return Error{ErrorCode::invalid_argument, 0, 0,
-                 path + ": is too long for a unix socket (at most " + std::to_string(sizeof address.sun_path - 1) +
-                     " bytes)"};
+    return Error{
+        ErrorCode::invalid_argument, 0, 0,
+        path + ": is too long for a unix socket (at most " + std::to_string(sizeof address.sun_path - 1) + " bytes)"};
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
@@ -142,8 +142,9 @@ Result<int> lock_name(const std::string& name) {
   if (fd < 0) return socket_error(path, "cannot be opened");
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
   Error error = errno == EWOULDBLOCK ? Error{ErrorCode::busy, 0, 0,
-                                             "the name `" + name + "` is in use by another wc-run (see `wc-run ctl "
-                                             "--list`, or choose another with --name)"}
+                                             "the name `" + name +
+                                                 "` is in use by another wc-run (see `wc-run ctl "
+                                                 "--list`, or choose another with --name)"}
                                      : socket_error(path, "cannot be locked");
   ::close(fd);
   return error;

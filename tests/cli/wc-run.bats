@@ -1,0 +1,352 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# wc-run as a program: serving, clients, kill -9, the control socket, where settings come from, refusals.
+# bats and common.bash assign status, output, stderr, lines, stderr_text; other files read JSON.
+# shellcheck disable=SC2154,SC2034,SC2030,SC2031
+bats_require_minimum_version 1.5.0
+load common.bash
+load contract.bash
+
+setup() {
+  command -v nbdkit >/dev/null || skip "nbdkit is not installed"
+  WC_TOOL=wc-run
+  # Unix sockets have short names.
+  XDG_RUNTIME_DIR=$(mktemp -d /tmp/wc-run.XXXXXX)
+  export XDG_RUNTIME_DIR
+  SERVER=
+}
+
+teardown() {
+  [ -z "${SERVER:-}" ] || kill -9 "$SERVER" 2>/dev/null || true
+  [ -z "${XDG_RUNTIME_DIR:-}" ] || rm -rf "$XDG_RUNTIME_DIR"
+}
+
+# serve WORD...: wc-run in the background until it is ready; sets SERVER and URI.
+serve() {
+  : >"$BATS_TEST_TMPDIR/out"
+  wc-run "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+  SERVER=$!
+  local turn
+  for ((turn = 0; turn < 200; ++turn)); do
+    URI=$(sed -n 's/^ready //p' "$BATS_TEST_TMPDIR/out")
+    [ -z "$URI" ] || return 0
+    kill -0 "$SERVER" 2>/dev/null || break
+    sleep 0.1
+  done
+  fail "not ready: $(cat "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/err")"
+}
+
+# ended: waits for the server; its exit status.
+ended() {
+  local code=0
+  wait "$SERVER" || code=$?
+  SERVER=
+  no_sanitizer_report "$(cat "$BATS_TEST_TMPDIR/err")"
+  echo "$code" >"$BATS_TEST_TMPDIR/code"
+}
+
+stopped_well() {
+  kill -TERM "$SERVER"
+  ended
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/code")" 0
+}
+
+ctl() {
+  timeout 20 wc-run ctl cache.img "$@"
+}
+
+client() {
+  timeout 60 "${PYTHON[@]}" "$ROOT/tests/cli/nbd_client.py" "$URI" "$1"
+}
+
+# blank_images: an origin of noise and an empty cache.
+blank_images() {
+  CACHE="$BATS_TEST_TMPDIR/cache.img"
+  ORIGIN="$BATS_TEST_TMPDIR/origin.img"
+  truncate -s 4M "$CACHE"
+  head -c 16M /dev/urandom >"$ORIGIN"
+}
+
+# table_of WORD...: the table line of a cache served with these words.
+table_of() {
+  serve "$@"
+  TABLE=$(ctl table)
+  stopped_well
+}
+
+refused() {
+  local expected=$1 text=$2
+  shift 2
+  run --separate-stderr timeout 20 wc-run "$@"
+  assert_equal "$status" "$expected"
+  assert_equal "$output" ""
+  no_sanitizer_report "$stderr"
+  [[ "$stderr" == *"$text"* ]] || fail "not \"$text\": $stderr"
+}
+
+@test "wc-run: what a client copies in comes out again, and lies on the origin after a drain" {
+  local type
+  for type in s p; do
+    blank_images
+    head -c 16M /dev/urandom >"$BATS_TEST_TMPDIR/data"
+    serve --origin "$ORIGIN" --format --type "$type" "$CACHE"
+    run timeout 60 nbdcopy --flush "$BATS_TEST_TMPDIR/data" "$URI"
+    assert_success
+    run timeout 60 nbdcopy "$URI" "$BATS_TEST_TMPDIR/back"
+    assert_success
+    run cmp "$BATS_TEST_TMPDIR/data" "$BATS_TEST_TMPDIR/back"
+    assert_success
+    ctl flush_on_suspend
+    stopped_well
+    run cmp "$BATS_TEST_TMPDIR/data" "$ORIGIN"
+    assert_success
+    run wc-check --origin "$ORIGIN" "$CACHE"
+    assert_success
+    rm "$CACHE"
+  done
+}
+
+@test "wc-run: what was flushed survives kill -9, and the name is free at once" {
+  local type
+  for type in s p; do
+    blank_images
+    serve --origin "$ORIGIN" --format --type "$type" "$CACHE"
+    client flushed
+    kill -9 "$SERVER"
+    ended
+    run wc-check --origin "$ORIGIN" "$CACHE"
+    assert_success
+    serve --origin "$ORIGIN" --type "$type" "$CACHE"
+    client is_flushed
+    stopped_well
+    rm "$CACHE"
+  done
+}
+
+@test "wc-run: clients that keep to no block size, or to no size at all" {
+  blank_images
+  serve --origin "$ORIGIN" --format "$CACHE"
+  client advertised
+  client unaligned
+  client neighbours
+  client out_of_range
+  stopped_well
+}
+
+@test "wc-run: an idle client does not hold up the end" {
+  blank_images
+  serve --origin "$ORIGIN" --format "$CACHE"
+  "${PYTHON[@]}" -c 'import nbd, sys, time; h = nbd.NBD(); h.connect_uri(sys.argv[1]); h.pread(512, 0); time.sleep(30)' "$URI" 3>&- &
+  local idle=$!
+  sleep 1
+  SECONDS=0
+  stopped_well
+  kill "$idle"
+  [ "$SECONDS" -lt 10 ] || fail "took $SECONDS s"
+}
+
+@test "wc-run: --read-only serves the merged view and writes to neither device" {
+  make_images clean
+  "${PYTHON[@]}" "$RECIPES" --merged "$CACHE" "$ORIGIN" "$BATS_TEST_TMPDIR/merged"
+  local before
+  before=$(checksum "$CACHE" "$ORIGIN")
+  serve --origin "$ORIGIN" --read-only "$CACHE"
+  client read_only
+  run timeout 60 nbdcopy "$URI" "$BATS_TEST_TMPDIR/back"
+  assert_success
+  stopped_well
+  run cmp "$BATS_TEST_TMPDIR/merged" "$BATS_TEST_TMPDIR/back"
+  assert_success
+  assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+}
+
+@test "wc-run ctl: every verb, every form of status, --list" {
+  blank_images
+  serve --origin "$ORIGIN" --format --high-watermark 60 "$CACHE"
+  assert_equal "$(timeout 20 wc-run ctl --list)" cache.img
+  run ctl status
+  assert_output --regexp '^0 32768 writecache 0 [0-9]+ [0-9]+( [0-9]+){11}$'
+  assert_equal "$(ctl table)" "0 32768 writecache s $ORIGIN $CACHE 4096 2 high_watermark 60"
+  JSON="$BATS_TEST_TMPDIR/status.json"
+  ctl status --json >"$JSON"
+  assert_schema wc-run-status "$JSON"
+  assert_equal "$(json 'j["uri"]')" "$URI"
+  run ctl status --human
+  assert_output --partial "state    running"
+  run ctl status --prometheus
+  assert_line 'writecache_error{name="cache.img"} 0'
+  client flushed
+  ctl flush
+  ctl status --json >"$JSON"
+  assert_equal "$(json 'j["status"]["free"] == j["status"]["n_blocks"]')" True
+  ctl clear_stats
+  ctl status --json >"$JSON"
+  assert_equal "$(json 'j["status"]["writes"]')" 0
+  ctl suspend
+  WC_RESUME="wc-run ctl cache.img resume" client suspended
+  ctl cleaner
+  [[ "$(ctl table)" == *" cleaner" ]] || fail "$(ctl table)"
+  kill -USR1 "$SERVER"
+  sleep 1
+  grep -q '^0 32768 writecache 0 ' "$BATS_TEST_TMPDIR/err" || fail "no status: $(cat "$BATS_TEST_TMPDIR/err")"
+  ctl stop
+  ended
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/code")" 0
+  assert_equal "$(timeout 20 wc-run ctl --list)" ""
+  run ctl status
+  assert_equal "$status" 8
+  run ctl nonsense
+  assert_equal "$status" 16
+  run ctl flush --json
+  assert_equal "$status" 16
+  run wc-run ctl
+  assert_equal "$status" 16
+}
+
+@test "wc-run ctl: garbage, half lines and a thousand connections do no harm" {
+  blank_images
+  serve --origin "$ORIGIN" --format "$CACHE"
+  "${PYTHON[@]}" "$ROOT/tests/cli/control_abuse.py" "$XDG_RUNTIME_DIR/writecache/cache.img.ctl"
+  stopped_well
+}
+
+@test "wc-run: a flag wins over the environment, that over the file" {
+  blank_images
+  wc-format -q "$CACHE"
+  printf '# settings\nhigh_watermark = 61\nlow-watermark = 11\nmax_age = 1\ncleaner = true\n' >"$BATS_TEST_TMPDIR/conf"
+  table_of --config "$BATS_TEST_TMPDIR/conf" --origin "$ORIGIN" "$CACHE"
+  [[ "$TABLE" == *" high_watermark 61 low_watermark 11 max_age 1 cleaner" ]] || fail "$TABLE"
+  export WC_RUN_HIGH_WATERMARK=62 WC_RUN_LOW_WATERMARK=12 WC_RUN_CONFIG="$BATS_TEST_TMPDIR/conf" WC_RUN_CLEANER=false
+  table_of --origin "$ORIGIN" "$CACHE"
+  [[ "$TABLE" == *" high_watermark 62 low_watermark 12 max_age 1" ]] || fail "$TABLE"
+  table_of --high-watermark 63 --origin "$ORIGIN" "$CACHE"
+  [[ "$TABLE" == *" high_watermark 63 low_watermark 12 max_age 1" ]] || fail "$TABLE"
+  WC_RUN_NO_SUCH=1 refused 16 no-such --origin "$ORIGIN" "$CACHE"
+  printf 'no equals sign\n' >"$BATS_TEST_TMPDIR/conf"
+  refused 16 conf --origin "$ORIGIN" "$CACHE"
+}
+
+@test "wc-run: --table serves what dmsetup would, and refuses in the driver's words" {
+  blank_images
+  wc-format -q "$CACHE"
+  local line="0 1024 writecache s $ORIGIN $CACHE 4096"
+  table_of --table "$line 5 High_Watermark 60 max_age 5 cleaner"
+  assert_equal "$TABLE" "$line 5 high_watermark 60 max_age 5 cleaner"
+  table_of --table "$line 2 high_watermark 60" --high-watermark 70
+  assert_equal "$TABLE" "$line 2 high_watermark 70"
+  refused 16 "Bad arguments" --table "$line"
+  refused 16 "Invalid block size" --table "0 1024 writecache s $ORIGIN $CACHE 1000 0"
+  refused 16 "Invalid optional argument" --table "$line 1 sparkle"
+  refused 16 "High watermark must be greater than or equal to low watermark" --table "$line 2 high_watermark 40"
+  refused 16 "High watermark must be greater than or equal to low watermark" --origin "$ORIGIN" --high-watermark 40 "$CACHE"
+  refused 8 "is smaller" --table "0 999999 writecache s $ORIGIN $CACHE 4096 0"
+}
+
+@test "wc-run: damage, a blank cache and a wrong block size are refused with the command to run" {
+  blank_images
+  refused 8 "wc-check --origin $ORIGIN $CACHE" --origin "$ORIGIN" "$CACHE"
+  local recipe before
+  for recipe in identical bad-magic future zeroed-superblock; do
+    make_images "$recipe"
+    before=$(checksum "$CACHE" "$ORIGIN")
+    refused 8 "wc-check --origin $ORIGIN $CACHE" --origin "$ORIGIN" --format "$CACHE"
+    assert_equal "$recipe $(checksum "$CACHE" "$ORIGIN")" "$recipe $before"
+  done
+  make_images clean
+  refused 8 "lock size" --origin "$ORIGIN" --block-size 512 "$CACHE"
+}
+
+@test "wc-run: one cache and one name are served once" {
+  blank_images
+  serve --origin "$ORIGIN" --format "$CACHE"
+  refused 8 "the name \`cache.img\` is in use" --origin "$ORIGIN" "$CACHE"
+  refused 8 "locked" --origin "$ORIGIN" --name other "$CACHE"
+  run wc-flush --origin "$ORIGIN" "$CACHE"
+  assert_equal "$status" 8
+  client is_flushed || true
+  stopped_well
+}
+
+@test "wc-run: sockets of one's own, TCP on the loopback address, JSON, sd_notify" {
+  blank_images
+  wc-format -q "$CACHE"
+  serve --origin "$ORIGIN" --nbd "unix:$XDG_RUNTIME_DIR/my.sock" "$CACHE"
+  assert_equal "$URI" "nbd+unix:///?socket=$XDG_RUNTIME_DIR/my.sock"
+  kill -9 "$SERVER"
+  ended
+  serve --origin "$ORIGIN" --nbd "unix:$XDG_RUNTIME_DIR/my.sock" "$CACHE"
+  client out_of_range
+  stopped_well
+  serve --origin "$ORIGIN" --nbd tcp:17809 --nbdkit-option=--verbose "$CACHE"
+  assert_equal "$URI" nbd://127.0.0.1:17809
+  client out_of_range
+  grep -q debug: "$BATS_TEST_TMPDIR/err" || fail "--verbose did not reach nbdkit"
+  stopped_well
+  "${PYTHON[@]}" - "$XDG_RUNTIME_DIR/notify" >"$BATS_TEST_TMPDIR/notified" <<'PYTHON' 3>&- &
+import socket, sys
+server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+server.bind(sys.argv[1])
+server.settimeout(30)
+print(server.recv(1000).decode())
+PYTHON
+  local listener=$!
+  while [ ! -e "$XDG_RUNTIME_DIR/notify" ]; do sleep 0.1; done
+  NOTIFY_SOCKET="$XDG_RUNTIME_DIR/notify" serve --origin "$ORIGIN" "$CACHE"
+  wait "$listener"
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/notified")" "READY=1"
+  stopped_well
+  wc-run --json --origin "$ORIGIN" "$CACHE" >"$BATS_TEST_TMPDIR/out.json" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+  SERVER=$!
+  while [ ! -s "$BATS_TEST_TMPDIR/out.json" ]; do sleep 0.1; done
+  assert_schema wc-run "$BATS_TEST_TMPDIR/out.json"
+  stopped_well
+}
+
+@test "wc-run: the plugin serves without wc-run, in the background too" {
+  blank_images
+  wc-format -q "$CACHE"
+  local plugin
+  plugin=$(dirname "$(command -v wc-run)")/../lib/nbdkit/plugins/nbdkit-writecache-plugin.so
+  [ -e "$plugin" ] || plugin=$(find "$(dirname "$(command -v wc-run)")/.." -name nbdkit-writecache-plugin.so | head -1)
+  cd "$BATS_TEST_TMPDIR"
+  nbdkit -P "$BATS_TEST_TMPDIR/nbdkit.pid" -U "$XDG_RUNTIME_DIR/plain.sock" "$plugin" origin=origin.img cache=cache.img \
+    high_watermark=60 control="$XDG_RUNTIME_DIR/plain.ctl" 3>&-
+  SERVER=$(cat "$BATS_TEST_TMPDIR/nbdkit.pid")
+  URI="nbd+unix:///?socket=$XDG_RUNTIME_DIR/plain.sock"
+  client unaligned
+  client flushed
+  assert_equal "$(timeout 20 wc-run ctl "$XDG_RUNTIME_DIR/plain.ctl" table)" \
+    "0 32768 writecache s $ORIGIN $CACHE 4096 2 high_watermark 60"
+  kill -TERM "$SERVER"
+  while kill -0 "$SERVER" 2>/dev/null; do sleep 0.1; done
+  run wc-check --origin "$ORIGIN" "$CACHE"
+  assert_success
+  run nbdkit -U - "$plugin" origin="$ORIGIN" --run true
+  assert_failure
+  run nbdkit -U - "$plugin" origin="$ORIGIN" cache="$CACHE" sparkle=1 --run true
+  assert_failure
+  assert_output --partial "Invalid optional argument"
+}
+
+@test "wc-run: --ublk is refused, not ignored" {
+  blank_images
+  refused 16 "not built in yet" --origin "$ORIGIN" --ublk "$CACHE"
+  refused 16 "not built in yet" --origin "$ORIGIN" --ublk=1 "$CACHE"
+}
+
+@test "wc-run: contract: help says usage and exit status" { contract_help_says_usage_and_exit_status; }
+@test "wc-run: contract: version is one line" { contract_version_is_one_line; }
+@test "wc-run: contract: unknown option is 16 with a hint" { contract_unknown_option_is_16_with_a_hint; }
+@test "wc-run: contract: no cache is 16" { contract_no_cache_is_16; }
+@test "wc-run: contract: two caches are 16" { contract_two_caches_are_16; }
+@test "wc-run: contract: bad numbers are 16" { contract_bad_numbers_are_16; }
+@test "wc-run: contract: missing file" { contract_missing_file; }
+@test "wc-run: contract: missing tag" { contract_missing_tag; }
+@test "wc-run: contract: directory" { contract_directory; }
+@test "wc-run: contract: fifo does not hang" { contract_fifo_does_not_hang; }
+@test "wc-run: contract: socket" { contract_socket; }
+@test "wc-run: contract: dev null and full" { contract_dev_null_and_full; }
+@test "wc-run: contract: empty file" { contract_empty_file; }
+@test "wc-run: contract: one byte file" { contract_one_byte_file; }
+@test "wc-run: contract: locked image is busy" { contract_locked_image_is_busy; }
+@test "wc-run: contract: start sector beyond the end" { contract_start_sector_beyond_the_end; }
