@@ -8,8 +8,8 @@ import sys
 
 def connect(path):
     client = socket.socket(socket.AF_UNIX)
+    client.connect(path)  # waits while the queue of the socket is full; with a timeout it would fail instead
     client.settimeout(20)
-    client.connect(path)
     return client
 
 
