@@ -246,7 +246,8 @@ refused() {
   blank_images
   refused 8 "wc-check --origin $ORIGIN $CACHE" --origin "$ORIGIN" "$CACHE"
   local recipe before
-  for recipe in identical bad-magic future zeroed-superblock; do
+  for recipe in identical-data-different identical-data-equal bad-magic bad-version future zeroed-superblock misaligned \
+    beyond-origin interrupted-format; do
     make_images "$recipe"
     before=$(checksum "$CACHE" "$ORIGIN")
     refused 8 "wc-check --origin $ORIGIN $CACHE" --origin "$ORIGIN" --format "$CACHE"

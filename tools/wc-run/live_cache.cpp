@@ -44,10 +44,14 @@ Error with_advice(Error error, const ServerSettings& settings, const std::string
   std::string check_command = "wc-check";
   if (settings.start_sector != 0) check_command += " --start-sector " + std::to_string(settings.start_sector);
   check_command += " --origin " + shell_word(settings.origin) + " " + shell_word(settings.cache);
+  const std::string advice = "run `" + check_command + "`";
+  // The library points at the command too; here its whole line is known.
+  if (const std::size_t hint = error.context.rfind(" (see wc-"); hint != std::string::npos) error.context.erase(hint);
   error.context = cache_path + ": " + error.context;
-  if (error.code == ErrorCode::damaged) error.context += " (run `" + check_command + "`)";
   if (error.code == ErrorCode::not_a_cache) {
-    error.context += " (a blank cache is formatted with --format; `" + check_command + "` tells what is there)";
+    error.context += " (a blank cache is formatted with --format; to see what is there, " + advice + ")";
+  } else if (error.code == ErrorCode::damaged || error.code == ErrorCode::invalid_argument) {
+    error.context += " (" + advice + ")";
   }
   return error;
 }
