@@ -5,15 +5,6 @@
 #include "reached.hpp"
 
 namespace wc::engine {
-namespace {
-
-constexpr std::uint32_t kTransfersMax = 32;  ///< of one request in flight
-
-bool is_aligned(const std::byte* memory) noexcept {
-  return reinterpret_cast<std::uintptr_t>(memory) % kIoAlignmentBytes == 0;
-}
-
-}  // namespace
 
 void Reads::run(Operation& operation) {
   operation.is_waiting = false;
@@ -64,7 +55,7 @@ void Reads::submit_next(Operation& operation) {
   Transfer& transfer = core_.transfers.take();
   transfer.io.kind = IoKind::read;
   transfer.io.device = segment.device;
-  if (is_whole && (is_aligned(memory) || !core_.transfers.needs_alignment(segment.device))) {
+  if (is_whole && core_.transfers.can_use(memory, segment.device)) {
     transfer.io.offset_bytes = segment.device_offset_bytes;
     transfer.io.memory = {memory, segment.length_bytes};
   } else {

@@ -53,6 +53,8 @@ struct Transfer {
   Transfer* following_ = nullptr;
 };
 
+inline constexpr std::uint32_t kTransfersMax = 32;  ///< of one request in flight
+
 /// Reads of the cache carry tickets, so that a block is not handed out while an older read of it is in flight.
 class Transfers {
  public:
@@ -71,8 +73,11 @@ class Transfers {
   bool has_local() const noexcept { return !local_.empty(); }
   /// Finished ones, all in all.
   std::uint64_t finished() const noexcept { return finished_; }
-  /// Must the memory of an operation on this device be aligned?
-  bool needs_alignment(DeviceId device) const noexcept { return memory_ == nullptr || device == DeviceId::origin; }
+  /// Can an operation on this device work in this memory, or must it be copied to aligned memory?
+  bool can_use(const std::byte* memory, DeviceId device) const noexcept {
+    const bool is_mapped = memory_ != nullptr && device == DeviceId::cache;
+    return is_mapped || reinterpret_cast<std::uintptr_t>(memory) % kIoAlignmentBytes == 0;
+  }
   bool maps_cache() const noexcept { return memory_ != nullptr; }
   std::span<const std::byte> mapped() const noexcept { return memory_->view(); }
 

@@ -7,15 +7,6 @@
 #include "reached.hpp"
 
 namespace wc::engine {
-namespace {
-
-constexpr std::uint32_t kTransfersMax = 32;  ///< of one request in flight
-
-bool is_aligned(const std::byte* memory) noexcept {
-  return reinterpret_cast<std::uintptr_t>(memory) % kIoAlignmentBytes == 0;
-}
-
-}  // namespace
 
 void Writes::run(Operation& operation) {
   operation.is_waiting = false;
@@ -157,7 +148,7 @@ void Writes::issue(Operation& operation) {
     } else {
       const DeviceId device = found.where == Where::around ? DeviceId::origin : DeviceId::cache;
       std::byte* memory = request.memory.data() + (core_.offset_of(block) - request.offset_bytes);
-      run.is_bounced = core_.transfers.needs_alignment(device) && !is_aligned(memory);
+      run.is_bounced = !core_.transfers.can_use(memory, device);
       std::uint64_t limit = operation.end_block - (operation.tail != nullptr ? 1 : 0) - block;
       limit = std::min(limit, core_.max_io_blocks(device));
       if (run.is_bounced) limit = std::min(limit, Buffer::kBytes / core_.block_bytes());
