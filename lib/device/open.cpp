@@ -4,13 +4,16 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 #include "device/lock.hpp"
@@ -148,6 +151,11 @@ Result<std::uint64_t> medium_bytes(const SystemRoots& roots, const Medium& mediu
   return bytes;
 }
 
+bool is_on_tmpfs(int fd) {
+  struct statfs status {};
+  return ::fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC;
+}
+
 bool set_direct(int fd, bool direct) { return ::fcntl(fd, F_SETFL, direct ? O_DIRECT : 0) == 0; }
 
 /// What O_DIRECT asks of offsets in an image, by trial; 0 where no value that suits us works.
@@ -183,6 +191,16 @@ void make_image_direct(PortDevice& device, std::uint64_t start_bytes, std::uint6
   }
   device.is_direct = true;
   device.info.logical_block_bytes = block_bytes;
+}
+
+/// Of a partition the whole disk tells.
+bool can_discard(const SystemRoots& roots, DeviceNumber number) {
+  for (const char* const file : {"queue/discard_max_bytes", "../queue/discard_max_bytes"}) {
+    std::error_code failure;
+    const fs::path path = fs::canonical(roots.sys / "dev/block" / number.text(), failure) / file;
+    if (!failure && fs::exists(path, failure)) return std::atoll(read_kernel_file(path).c_str()) > 0;
+  }
+  return false;
 }
 
 void make_block_device_direct(PortDevice& device, std::uint64_t start_bytes) {
@@ -244,6 +262,9 @@ Result<std::unique_ptr<Pmem2Port>> map_cache(const Medium& medium, PortDevice ca
   if (memory) return memory;
   Error error = memory.error();
   error.context = medium.path + ": " + error.context;
+  if (medium.kind == MediumKind::block_device) {
+    error.context += " (a block device cannot be mapped: type s serves the same cache through block I/O)";
+  }
   return error;
 }
 
@@ -332,7 +353,9 @@ Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, c
 
   const std::uint64_t start_bytes = bytes_of_sectors(spec.start_sector);
   device.is_block_device = medium.kind == MediumKind::block_device;
+  device.is_memory = medium.kind == MediumKind::image && is_on_tmpfs(device.fd.get());
   if (medium.kind == MediumKind::block_device) make_block_device_direct(device, start_bytes);
+  if (medium.kind == MediumKind::block_device) device.info.can_discard = can_discard(roots, medium.number);
   if (medium.kind == MediumKind::image && spec.direct == DirectIo::always)
     make_image_direct(device, start_bytes, *end_bytes);
   device.info.present = true;

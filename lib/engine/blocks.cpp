@@ -45,6 +45,7 @@ void Blocks::put(Slot slot, Sector sector, std::uint64_t now_ns) {
   ++uncommitted_[open_sequence_ & 1];
   ++used_;
   store_->changed(slot);
+  if (pending_ != nullptr) pending_->add({slot, sector, open_sequence_, false});
 }
 
 void Blocks::begin_writing(Slot first, std::uint32_t count) noexcept {
@@ -66,7 +67,9 @@ void Blocks::unlink(Slot slot) {
     table_.clear(slot, superseded_flag(parity));
   }
   const Sequence sequence = table_.sequence(slot);
-  if (sequence >= seq_count_ && sequence <= open_sequence_) --uncommitted_[sequence & 1];
+  if (sequence < seq_count_ || sequence > open_sequence_) return;
+  --uncommitted_[sequence & 1];
+  if (pending_ != nullptr) pending_->add({slot, table_.sector(slot), sequence, true});
 }
 
 void Blocks::drop(Slot slot) {

@@ -11,6 +11,7 @@
 #include "index/free_list.hpp"
 #include "index/slot_list.hpp"
 #include "store/cache_store.hpp"
+#include "writecache/pending_log.hpp"
 
 namespace wc::engine {
 
@@ -30,6 +31,8 @@ class Blocks {
 
   /// Everything that changes an entry is told to this store. Null: nothing may be changed.
   void set_store(store::CacheStore* store) noexcept { store_ = store; }
+  /// Uncommitted entries are told to this log too, if there is one.
+  void set_pending(PendingLog* pending) noexcept { pending_ = pending; }
 
   const index::EntryTable& table() const noexcept { return table_; }
   Slot find(Sector sector) const noexcept { return table_.find(sector); }
@@ -60,6 +63,8 @@ class Blocks {
   /// Every live one once, the oldest first.
   void add_to_age(Slot slot, std::uint64_t now_ns) { age_.push(slot, now_ns); }
   void add_free(Slot slot) { free_.add_initial(slot); }
+  /// A block that the engine before had written and not committed: again the newest, uncommitted entry of its sector.
+  void add_pending(Slot slot, Sector sector, std::uint64_t now_ns) { put(slot, sector, now_ns); }
 
   // ---- writing
   /// A free block becomes the newest, uncommitted entry of a sector. kNoSlot if none is free.
@@ -105,6 +110,7 @@ class Blocks {
   index::FreeList free_;
   index::AgeList age_;
   store::CacheStore* store_ = nullptr;
+  PendingLog* pending_ = nullptr;
   Sequence seq_count_;
   Sequence open_sequence_;
   std::array<std::uint64_t, 2> uncommitted_{};

@@ -13,6 +13,12 @@ namespace wc {
 using engine::Operation;
 using engine::Queue;
 
+namespace {
+
+constexpr unsigned kTurnsAtOnceMax = 16;
+
+}  // namespace
+
 Engine::Impl::Impl(const EnginePorts& ports, const EngineOptions& filled_in, const engine::Settings& settings,
                    const Geometry& geometry, Sequence seq_count)
     : options(filled_in),
@@ -130,12 +136,13 @@ void Engine::Impl::release_all_waiters() {
   cycle.release_waiters();
 }
 
+/// Who sets a goal stands before who reaches for it, so that nothing is left to do when nothing has happened.
 bool Engine::Impl::run_machines() {
   bool any = writes.run_timer();
-  any = cycle.advance() || any;
+  any = controls.advance() || any;
   any = hand_out_freed() || any;
   if (!controls.is_suspended()) any = writeback.advance() || any;
-  return controls.advance() || any;
+  return cycle.advance() || any;
 }
 
 /// Requests that were held by a suspension that nobody ends.
@@ -162,10 +169,15 @@ std::size_t Engine::Impl::step(Wait wait) {
   core.completed = 0;
   core.now_ns = core.ports.clock->now_ns();
   pump();
-  if (io_in_flight() != 0) {
-    core.ports.io->poll(core.completed == 0 ? wait : Wait::no);
+  if (wait == Wait::for_one && core.completed != 0) wait = Wait::no;
+  // A client's thread goes on until something of a client is done, but does not write back half the cache.
+  const unsigned turns_max = wait == Wait::at_once ? kTurnsAtOnceMax : 1;
+  for (unsigned turn = 0; turn < turns_max && io_in_flight() != 0; ++turn) {
+    if (wait == Wait::at_once && core.completed != 0) break;
+    const std::size_t finished = core.ports.io->poll(wait);
     core.now_ns = core.ports.clock->now_ns();
     pump();
+    if (finished == 0) break;
   }
   return core.completed;
 }

@@ -2,6 +2,7 @@
 // Engine::open: options, the superblock, and what activation does with the entries.
 #include <algorithm>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -107,14 +108,54 @@ Result<store::OpenedCache> open_or_format(IoPort& port, const EngineOptions& opt
   return cache;
 }
 
+/// The blocks that are still uncommitted, by their number.
+using PendingBlocks = std::unordered_map<index::Slot, PendingBlock>;
+
+/// Of two blocks of one sector the later one counts; both in one commit would be identical entries.
+void keep_newest(PendingBlocks& blocks, PendingLog& log, Sequence seq_count) {
+  std::unordered_map<Sector, PendingBlock> newest;
+  for (const auto& [slot, block] : blocks) {
+    PendingBlock& kept = newest.try_emplace(block.sector, block).first->second;
+    if (block.sequence > kept.sequence) kept = block;
+  }
+  std::erase_if(blocks, [&](const auto& item) {
+    if (newest.at(item.second.sector).block == item.first) return false;
+    log.add({item.first, item.second.sector, seq_count, true});
+    return true;
+  });
+}
+
+/// Errors: damaged.
+Result<PendingBlocks> take_pending(PendingLog* log, const Geometry& geometry, const DeviceInfo& origin,
+                                   Sequence seq_count) {
+  PendingBlocks blocks;
+  if (log == nullptr) return blocks;
+  for (const PendingBlock& block : log->left()) {
+    if (block.sequence < seq_count) continue;  // that commit was finished
+    const bool fits = block.block < geometry.n_blocks && block.sequence <= seq_count + 1 &&
+                      block.sector % geometry.sectors_per_block() == 0 &&
+                      block.sector < sectors_of_bytes(origin.size_bytes);
+    if (!fits) return Error{ErrorCode::damaged, 0, 0, "the log of uncommitted blocks does not fit this cache"};
+    const auto slot = static_cast<index::Slot>(block.block);
+    if (block.is_removed) {
+      blocks.erase(slot);
+    } else {
+      blocks[slot] = block;
+    }
+  }
+  keep_newest(blocks, *log, seq_count);
+  return blocks;
+}
+
 /// Fills the index.
 class Loader final : public store::RecoveryVisitor {
  public:
-  Loader(engine::Blocks& blocks, store::CacheStore* store, std::uint64_t now_ns)
-      : blocks_(blocks), store_(store), now_ns_(now_ns) {}
+  Loader(engine::Blocks& blocks, store::CacheStore* store, const PendingBlocks& pending, std::uint64_t now_ns)
+      : blocks_(blocks), store_(store), pending_(pending), now_ns_(now_ns) {}
 
   void on_soon(Sector sector) override { blocks_.table().prefetch(sector); }
   void on_live(index::Slot slot, const Entry& entry) override {
+    has_conflict_ = has_conflict_ || is_pending(slot);
     blocks_.add_live(slot, entry);
     if (is_sorting_) {
       live_.push_back(slot);
@@ -123,19 +164,38 @@ class Loader final : public store::RecoveryVisitor {
       blocks_.add_to_age(slot, now_ns_);
     }
   }
-  void on_free(index::Slot slot) override { blocks_.add_free(slot); }
+  void on_free(index::Slot slot) override {
+    if (!is_pending(slot)) blocks_.add_free(slot);
+  }
   void on_dropped(index::Slot slot) override {
     if (store_ != nullptr) store_->changed(slot);
-    blocks_.add_free(slot);
+    on_free(slot);
   }
-  void finish() {
+  /// Errors: damaged.
+  Result<void> finish() {
     const index::EntryTable& table = blocks_.table();
     std::stable_sort(live_.begin(), live_.end(),
                      [&](index::Slot a, index::Slot b) { return table.sequence(a) < table.sequence(b); });
     stop_sorting();
+    if (has_conflict_) return Error{ErrorCode::damaged, 0, 0, "a block is committed that the log calls uncommitted"};
+    add_pending();
+    return {};
   }
 
  private:
+  bool is_pending(index::Slot slot) const { return !pending_.empty() && pending_.contains(slot); }
+
+  /// In the order of their blocks: nothing may depend on that of a hash table.
+  void add_pending() {
+    std::vector<PendingBlock> ordered;
+    for (const auto& [slot, block] : pending_)
+      ordered.push_back(block);
+    std::sort(ordered.begin(), ordered.end(),
+              [](const PendingBlock& a, const PendingBlock& b) { return a.block < b.block; });
+    for (const PendingBlock& block : ordered)
+      blocks_.add_pending(static_cast<index::Slot>(block.block), block.sector, now_ns_);
+  }
+
   /// Of larger caches the age after a start is the order of their blocks, which are handed out in order.
   static constexpr std::size_t kSortMax = 1U << 20;
 
@@ -149,7 +209,9 @@ class Loader final : public store::RecoveryVisitor {
 
   engine::Blocks& blocks_;
   store::CacheStore* store_;
+  const PendingBlocks& pending_;
   std::uint64_t now_ns_;
+  bool has_conflict_ = false;
   std::vector<index::Slot> live_;
   bool is_sorting_ = true;
 };
@@ -189,9 +251,15 @@ Result<std::unique_ptr<Engine>> Engine::open(const EnginePorts& ports, const Eng
     blocks.set_store(impl->store.get());
     impl->cycle.set_store(*impl->store);
   }
-  Loader loader(blocks, impl->store.get(), ports.clock->now_ns());
+  const auto pending = take_pending(ports.pending, cache->geometry, ports.io->info(DeviceId::origin), seq_count);
+  if (!pending) return pending.error();
+  blocks.set_pending(ports.pending);
+  // Whoever served before us may have written to the origin and not flushed it.
+  impl->core.has_written_around = true;
+  Loader loader(blocks, impl->store.get(), *pending, ports.clock->now_ns());
   if (auto recovered = store::recover(port, *cache, loader); !recovered) return recovered.error();
-  loader.finish();
+  if (auto finished = loader.finish(); !finished) return finished.error();
+  if (ports.pending != nullptr) ports.pending->taken_over(seq_count);
   if (impl->store) {
     if (auto settled = settle(ports, cache->geometry, seq_count, *impl->store); !settled) return settled.error();
   }

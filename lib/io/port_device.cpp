@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -86,6 +88,24 @@ Error operation_error(const IoOp& op, int os_errno) {
 Error short_medium_error(const IoOp& op) {
   return Error{ErrorCode::io, 0, op.offset_bytes,
                place_of(op) + ": the medium ended early (was it truncated meanwhile?)"};
+}
+
+std::optional<Result<void>> perform_at_once(const IoOp& op, const PortDevice& device) {
+  const int fd = device.fd.get();
+  if (op.kind == IoKind::flush) return ::fdatasync(fd) == 0 ? Result<void>() : operation_error(op, errno);
+  const auto position = static_cast<off_t>(device.info.window_offset_bytes + op.offset_bytes);
+  ssize_t moved = 0;
+  if (op.kind == IoKind::write) {
+    moved = ::pwrite(fd, op.memory.data(), op.memory.size(), position);
+  } else if (device.is_memory) {
+    moved = ::pread(fd, op.memory.data(), op.memory.size(), position);
+  } else {
+    iovec part{op.memory.data(), op.memory.size()};
+    moved = ::preadv2(fd, &part, 1, position, RWF_NOWAIT);
+  }
+  // What is short or fails is done once more by who can wait and tell why.
+  if (moved != static_cast<ssize_t>(op.memory.size())) return std::nullopt;
+  return Result<void>();
 }
 
 Result<void> discard_now(const IoOp& op, const PortDevice& device) {

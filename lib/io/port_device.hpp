@@ -17,6 +17,7 @@ struct PortDevice {
   DeviceInfo info;
   bool is_block_device = false;
   bool is_direct = false;  ///< opened with O_DIRECT: transfers do not run inside the system call
+  bool is_memory = false;  ///< a file on tmpfs: nothing ever waits for a disk
 };
 
 /// The devices of a port, indexed by DeviceId.
@@ -40,6 +41,10 @@ Error operation_error(const IoOp& op, int os_errno);
 
 /// The error of an operation for which the medium was shorter than its window.
 Error short_medium_error(const IoOp& op);
+
+/// A read, write or flush in the calling thread. It waits for a disk only as far as the page cache makes it. Nothing
+/// where the page cache cannot answer at once: not present, or only in part.
+std::optional<Result<void>> perform_at_once(const IoOp& op, const PortDevice& device);
 
 /// Frees the range of a discard on the medium. Blocks.
 /// Errors: unsupported where the medium cannot, otherwise as operation_error.

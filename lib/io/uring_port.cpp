@@ -12,10 +12,10 @@ namespace {
 
 constexpr std::size_t kExpectedRequests = 1024;
 
-// The kernel copies buffered data while it takes the submission. Handing over little at a time
-// leaves the data in the processor's cache for whoever asked; a transfer that has to wait for the
-// disk completes later, and then the next ones are handed over at once.
-constexpr std::uint64_t kInlineBytesMax = 256U << 10;
+// What is transferred between two looks at who asked: the data are then still in the processor's cache.
+constexpr std::uint64_t kAtOnceBytesMax = 256U << 10;
+// A longer transfer than this holds up everybody else for too long.
+constexpr std::uint64_t kTransferAtOnceBytesMax = 1U << 20;
 
 // After this many requests to try again the kernel's worker threads, which can wait, get the
 // operation; after as many again it fails.
@@ -39,6 +39,7 @@ UringPort::UringPort(const io_uring& ring, PortDevices devices)
       devices_(std::move(devices)),
       requests_(kExpectedRequests),
       queued_(requests_),
+      for_ring_(requests_),
       prepared_(requests_) {}
 
 UringPort::~UringPort() {
@@ -57,68 +58,79 @@ DeviceInfo UringPort::info(DeviceId device) const noexcept { return devices_[dev
 void UringPort::submit(IoOp& op) noexcept { queued_.push_back(requests_.take(op)); }
 
 int UringPort::ready_fd() const noexcept {
-  const bool has_unsent = !prepared_.empty() || (!queued_.empty() && in_ring_count_ < kRingEntries);
-  return has_unsent || in_ring_count_ == 0 ? -1 : ring_.ring_fd;
+  const bool has_unsent =
+      !prepared_.empty() || (in_ring_count_ < kRingEntries && !(queued_.empty() && for_ring_.empty()));
+  return has_unsent ? -1 : ring_.ring_fd;
 }
 
 std::size_t UringPort::poll(Wait wait) {
   std::size_t finished = reap();
+  if (wait == Wait::at_once) return finished + transfer_queued();
   for (;;) {
     finished += start_queued(finished == 0 ? wait : Wait::no);
     if (finished == 0) finished += reap();
-    const bool is_idle = queued_.empty() && in_ring_count_ == 0;
+    const bool is_idle = queued_.empty() && for_ring_.empty() && in_ring_count_ == 0;
     if (finished > 0 || wait == Wait::no || is_idle) return finished;
-    if (queued_.empty() || in_ring_count_ == kRingEntries) enter(true);
+    if (for_ring_.empty() || in_ring_count_ == kRingEntries) enter(true);
   }
 }
 
-/// Moves queued operations into the kernel until the ring is full, or until buffered transfers
-/// have completed inside the submission.
-std::size_t UringPort::start_queued(Wait wait) {
-  if (broken_errno_ != 0) return fail_everything_unsent();
+/// Finishes what needs no ring; the rest is left to start_queued(). Not much at a time.
+std::size_t UringPort::transfer_queued() {
   std::size_t finished = 0;
+  std::uint64_t bytes = 0;
   // Operations that on_done submits meanwhile wait for the next poll.
-  std::size_t left_count = queued_.size();
-  while (left_count > 0 && in_ring_count_ < kRingEntries) {
-    std::uint64_t inline_bytes = 0;
-    while (left_count > 0 && in_ring_count_ < kRingEntries && inline_bytes < kInlineBytesMax) {
-      const Index index = queued_.pop_front();
-      --left_count;
-      const IoOp& op = *requests_[index].op;
-      const std::uint64_t bytes = devices_[op.device].is_direct ? 0 : operation_bytes(op);
-      if (start_or_finish(index)) {
-        inline_bytes += bytes;
-      } else {
-        ++finished;
-      }
+  for (std::size_t left_count = queued_.size(); left_count > 0 && bytes < kAtOnceBytesMax; --left_count) {
+    const Index index = queued_.pop_front();
+    const std::uint64_t op_bytes = operation_bytes(*requests_[index].op);
+    if (finish_at_once(index)) {
+      ++finished;
+      bytes += op_bytes;
+    } else {
+      for_ring_.push_back(index);
     }
-    const bool is_last = left_count == 0 || in_ring_count_ == kRingEntries;
-    enter(is_last && finished == 0 && wait == Wait::for_one);
-    if (broken_errno_ != 0) return finished + fail_everything_unsent();
-    if (inline_bytes > 0 && ::io_uring_cq_ready(&ring_) > 0) return finished + reap();
   }
   return finished;
 }
 
-/// Puts a request into the ring, or finishes what needs no ring. Tells whether it is in the ring.
-bool UringPort::start_or_finish(Index index) {
-  const IoOp& op = *requests_[index].op;
+std::size_t UringPort::start_queued(Wait wait) {
+  if (broken_errno_ != 0) return fail_everything_unsent();
+  const std::size_t finished = transfer_queued();
+  while (!for_ring_.empty() && in_ring_count_ < kRingEntries)
+    prepare(for_ring_.pop_front());
+  enter(finished == 0 && wait == Wait::for_one && queued_.empty());
+  if (broken_errno_ != 0) return finished + fail_everything_unsent();
+  return finished;
+}
+
+/// Does what needs neither the ring nor much patience: refusals, discards, and what the page cache can do. Writing
+/// to the page cache may have to wait for the disk when too much of it is dirty, as for every program.
+bool UringPort::finish_at_once(Index index) {
+  const PortRequest& request = requests_[index];
+  const IoOp& op = *request.op;
   const PortDevice& device = devices_[op.device];
   if (auto refusal = refuse_operation(op, device.info)) {
     finish(index, *std::move(refusal));
-    return false;
+    return true;
   }
   if (op.kind == IoKind::discard) {
     finish(index, discard_now(op, device));
-    return false;
+    return true;
   }
-  prepare(index, device);
+  if (device.is_direct || request.done_bytes != 0 || request.retry_count != 0) return false;
+  const bool is_durable_later = device.is_memory || !op.fua;
+  if (op.kind == IoKind::flush ? !device.is_memory : !is_durable_later) return false;
+  if (op.kind != IoKind::flush && op.memory.size() > kTransferAtOnceBytesMax) return false;
+  auto outcome = perform_at_once(op, device);
+  if (!outcome) return false;
+  finish(index, std::move(*outcome));
   return true;
 }
 
-void UringPort::prepare(Index index, const PortDevice& device) {
+void UringPort::prepare(Index index) {
   const PortRequest& request = requests_[index];
   const IoOp& op = *request.op;
+  const PortDevice& device = devices_[op.device];
   // Never null: in_ring_count_ is below the ring's size.
   io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   if (op.kind == IoKind::flush) {
@@ -163,8 +175,8 @@ std::size_t UringPort::fail_everything_unsent() {
     finish(index, operation_error(*requests_[index].op, broken_errno_));
     ++finished;
   }
-  for (std::size_t left_count = queued_.size(); left_count > 0; --left_count) {
-    const Index index = queued_.pop_front();
+  for (std::size_t left_count = for_ring_.size(); left_count > 0; --left_count) {
+    const Index index = for_ring_.pop_front();
     finish(index, operation_error(*requests_[index].op, broken_errno_));
     ++finished;
   }
@@ -196,7 +208,7 @@ bool UringPort::settle(Index index, int answer) {
   const IoOp& op = *request.op;
   if (answer < 0) {
     if (is_passing(-answer) && request.retry_count++ < 2 * kRetriesMax) {
-      queued_.push_front(index);
+      for_ring_.push_front(index);
       return false;
     }
     finish(index, operation_error(op, -answer));
@@ -218,7 +230,7 @@ bool UringPort::settle(Index index, int answer) {
     return true;
   }
   request.done_bytes += kept_bytes;
-  queued_.push_front(index);
+  for_ring_.push_front(index);
   return false;
 }
 

@@ -13,7 +13,9 @@
 
 namespace wc {
 
-/// Queues any number of operations and keeps up to kRingEntries of them in the kernel.
+/// Queues any number of operations and keeps up to kRingEntries of them in the kernel; what the page cache of an image
+/// can do at once never gets there. Only poll(no) and poll(for_one) put anything into the kernel: they belong to one
+/// thread, as the kernel takes operations back from a thread that ends.
 /// The destructor waits for what is in the kernel and reports none of it.
 class UringPort final : public IoPort {
  public:
@@ -38,9 +40,10 @@ class UringPort final : public IoPort {
 
   UringPort(const io_uring& ring, PortDevices devices);
 
+  std::size_t transfer_queued();
+  bool finish_at_once(Index index);
   std::size_t start_queued(Wait wait);
-  bool start_or_finish(Index index);
-  void prepare(Index index, const PortDevice& device);
+  void prepare(Index index);
   void enter(bool wait_for_one);
   std::size_t fail_everything_unsent();
   std::size_t reap();
@@ -51,7 +54,8 @@ class UringPort final : public IoPort {
   io_uring ring_;
   PortDevices devices_;
   RequestTable requests_;
-  RequestList queued_;             ///< not in the ring yet
+  RequestList queued_;             ///< not looked at yet
+  RequestList for_ring_;           ///< cannot be finished at once
   RequestList prepared_;           ///< in the ring's submission queue, not yet taken by the kernel
   std::size_t in_ring_count_ = 0;  ///< prepared or in the kernel
   int broken_errno_ = 0;           ///< the kernel takes no more submissions

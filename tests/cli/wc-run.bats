@@ -329,10 +329,14 @@ PYTHON
   assert_output --partial "Invalid optional argument"
 }
 
-@test "wc-run: --ublk is refused, not ignored" {
+@test "wc-run: --ublk says what it needs, and does not go with NBD" {
   blank_images
-  refused 16 "not built in yet" --origin "$ORIGIN" --ublk "$CACHE"
-  refused 16 "not built in yet" --origin "$ORIGIN" --ublk=1 "$CACHE"
+  refused 16 "do not go with it" --origin "$ORIGIN" --ublk --nbd unix:/tmp/x "$CACHE"
+  refused 16 "is not the number of a block device" --origin "$ORIGIN" --ublk=x "$CACHE"
+  refused 16 "--ublk-queues" --origin "$ORIGIN" --ublk --ublk-queues 0 "$CACHE"
+  [ ! -e /dev/ublk-control ] || skip "this machine has ublk; the virtual machine suite uses it"
+  refused 8 "is the module ublk_drv loaded" --origin "$ORIGIN" --ublk "$CACHE"
+  refused 8 "is the module ublk_drv loaded" --origin "$ORIGIN" --ublk=1 "$CACHE"
 }
 
 @test "wc-run: contract: help says usage and exit status" { contract_help_says_usage_and_exit_status; }

@@ -122,7 +122,7 @@ std::size_t SimDisk::poll(Wait wait) {
   if (clock_ != nullptr) clock_->advance_ns(kPollNs);
   // Half of the time one operation, else any number: code must not count on either.
   std::size_t wanted = 1 + (random_.one_in(2) ? 0 : random_.below(in_flight_.size()));
-  if (wait == Wait::no && random_.one_in(2)) wanted = 0;
+  if (wait != Wait::for_one && random_.one_in(2)) wanted = 0;
   std::vector<InFlight> chosen;
   for (std::size_t i = 0; i < wanted; ++i) {
     const auto at = static_cast<std::ptrdiff_t>(random_.below(in_flight_.size()));

@@ -3,7 +3,7 @@
 # Puts the newest Debian 6.12 cloud kernel and the modules the suite needs into a folder of the build tree.
 #
 # usage: kernel.sh FOLDER
-# Afterwards FOLDER holds vmlinuz, modules/*.ko (decompressed) and version. Nothing is installed. A folder filled
+# Afterwards FOLDER holds vmlinuz, more/*.ko (for tools_disk.py), modules/*.ko (decompressed) and version. Nothing is installed. A folder filled
 # earlier is used again, so only the first run needs the network. Exit 77, with the reason, when the package cannot be
 # had; 1 for everything else.
 set -euo pipefail
@@ -11,6 +11,7 @@ set -euo pipefail
 folder=${1:?usage: kernel.sh FOLDER}
 pattern='^linux-image-6\.12.*-cloud-amd64-unsigned$'
 modules='virtio_blk dax libnvdimm nd_btt nd_pmem nd_e820 dm-mod dm-bufio dm-delay dm-writecache'
+more_modules='libcrc32c xfs brd ublk_drv'
 
 skip() {
   echo "skipped: $*"
@@ -31,7 +32,7 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 exec 9>"$folder/lock"
 flock 9
-[ -e "$folder/version" ] && exit 0
+[ -e "$folder/version" ] && [ -d "$folder/more" ] && exit 0
 
 for program in apt-cache apt-get dpkg; do
   command -v "$program" >/dev/null || skip "the kernel is a Debian package, and there is no $program here"
@@ -40,7 +41,7 @@ command -v xz >/dev/null || fail 'xz is not installed (run scripts/setup)'
 
 work=$folder/unpack
 rm -rf "$work" "$folder/modules"
-mkdir -p "$work/lists/partial" "$folder/modules"
+mkdir -p "$work/lists/partial" "$folder/modules" "$folder/more"
 options=(-o Acquire::Retries=3)
 trouble=
 
@@ -66,14 +67,17 @@ fi
 
 dpkg -x "$work"/*.deb "$work/root"
 cp "$work"/root/boot/vmlinuz-* "$folder/vmlinuz"
-for module in $modules; do
-  # A module that is not in the package is built into this kernel; the guest fails loudly if it is not.
-  file=$(find "$work/root" \( -name "$module.ko" -o -name "$module.ko.xz" \) | head -n 1)
+# unpack FOLDER MODULE: one that is not in the package is built into this kernel; the guest fails loudly if it is not.
+unpack() {
+  local file
+  file=$(find "$work/root" \( -name "$2.ko" -o -name "$2.ko.xz" \) | head -n 1)
   case $file in
-    *.xz) xz -dc "$file" >"$folder/modules/$module.ko" ;;
-    *.ko) cp "$file" "$folder/modules/$module.ko" ;;
+    *.xz) xz -dc "$file" >"$1/$2.ko" ;;
+    *.ko) cp "$file" "$1/$2.ko" ;;
   esac
-done
+}
+for module in $modules; do unpack "$folder/modules" "$module"; done
+for module in $more_modules; do unpack "$folder/more" "$module"; done
 for module in virtio_blk dm-mod dm-writecache nd_pmem nd_e820 libnvdimm; do
   [ -e "$folder/modules/$module.ko" ] || fail "$package holds no $module"
 done

@@ -71,6 +71,7 @@ class Machine:
         self.kernel, self.vmio = pathlib.Path(kernel), pathlib.Path(vmio)
         self.pool = self.folder / "pool.img"
         self.pool.touch()
+        self.more_disks = []  # images that appear as /dev/vdb and on
         self.used = 0
         self.cases = []
         self.outcomes = {}
@@ -129,6 +130,9 @@ class Machine:
                    f"console=ttyS0 quiet loglevel=1 panic=-1 oops=panic nowatchdog mitigations=off memmap={PMEM_MIB}M!{start}M",
                    "-drive", f"if=none,id=pool,format=raw,cache=unsafe,discard=unmap,file={escape(self.pool)}",
                    "-device", "virtio-blk-pci,drive=pool"]
+        for number, image in enumerate(self.more_disks):
+            command += ["-drive", f"if=none,id=more{number},format=raw,readonly=on,file={escape(image)}",
+                        "-device", f"virtio-blk-pci,drive=more{number}"]
         began = time.monotonic()
         try:
             run = subprocess.run(command, timeout=BOOT_SECONDS_MAX, capture_output=True, text=True)

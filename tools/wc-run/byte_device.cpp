@@ -46,9 +46,13 @@ Result<void> ByteDevice::read(std::uint64_t offset_bytes, std::span<std::byte> d
     const std::uint64_t first = round_down(offset_bytes, kSectorBytes);
     const std::uint64_t skipped = offset_bytes - first;
     const std::uint64_t count = std::min<std::uint64_t>(data.size(), kPieceBytes - skipped);
-    const auto memory = aligned_memory(round_up(skipped + count, kSectorBytes));
-    if (auto outcome = read_sectors(first, memory); !outcome) return outcome;
-    std::memcpy(data.data(), memory.data() + skipped, count);
+    if (takes_any_memory_ && is_aligned(offset_bytes, count)) {
+      if (auto outcome = read_sectors(first, data.first(count)); !outcome) return outcome;
+    } else {
+      const auto memory = aligned_memory(round_up(skipped + count, kSectorBytes));
+      if (auto outcome = read_sectors(first, memory); !outcome) return outcome;
+      std::memcpy(data.data(), memory.data() + skipped, count);
+    }
     data = data.subspan(count);
     offset_bytes += count;
   }
@@ -81,13 +85,17 @@ Result<void> ByteDevice::write(std::uint64_t offset_bytes, std::span<const std::
 Result<void> ByteDevice::write_sectors(std::uint64_t offset_bytes, std::span<const std::byte> data, bool fua) {
   while (!data.empty()) {
     const std::uint64_t count = std::min<std::uint64_t>(data.size(), kPieceBytes);
-    const auto memory = aligned_memory(count);
-    std::memcpy(memory.data(), data.data(), count);
     Request request;
     request.kind = RequestKind::write;
     request.fua = fua;
     request.offset_bytes = offset_bytes;
-    request.memory = memory;
+    if (takes_any_memory_) {
+      // Only read from, as this is a write.
+      request.memory = {const_cast<std::byte*>(data.data()), count};
+    } else {
+      request.memory = aligned_memory(count);
+      std::memcpy(request.memory.data(), data.data(), count);
+    }
     if (auto outcome = loop_.perform(request); !outcome) return outcome;
     data = data.subspan(count);
     offset_bytes += count;

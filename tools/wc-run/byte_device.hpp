@@ -14,7 +14,8 @@ namespace wc::tools {
 /// Clients need not keep to the advertised block size: what is not in whole sectors is read, changed and written.
 class ByteDevice {
  public:
-  explicit ByteDevice(EngineLoop& loop) : loop_(loop) {}
+  /// `takes_any_memory`: the cache is mapped, so that data need not be copied to aligned memory first.
+  ByteDevice(EngineLoop& loop, bool takes_any_memory) : loop_(loop), takes_any_memory_(takes_any_memory) {}
 
   Result<void> read(std::uint64_t offset_bytes, std::span<std::byte> data);
   Result<void> write(std::uint64_t offset_bytes, std::span<const std::byte> data, bool fua);
@@ -28,6 +29,7 @@ class ByteDevice {
   Result<void> change_sectors(std::uint64_t offset_bytes, std::span<const std::byte> data, bool fua);
 
   EngineLoop& loop_;
+  bool takes_any_memory_;
   std::shared_mutex sectors_;  ///< whole sectors are written shared, parts of sectors alone
 };
 

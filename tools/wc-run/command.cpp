@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// wc-run: names, sockets and locks, then nbdkit with the plugin until it ends.
+// wc-run: names, sockets and locks, then the server until it ends.
 #include "wc-run/command.hpp"
 
 #include <unistd.h>
@@ -7,7 +7,9 @@
 #include <string_view>
 
 #include "common/command.hpp"
+#include "wc-run/nbd_server.hpp"
 #include "wc-run/options.hpp"
+#include "wc-run/server_process.hpp"
 #include "wc-run/server_watch.hpp"
 #include "wc-run/unix_socket.hpp"
 
@@ -40,24 +42,26 @@ int run_server(Console& console, RunOptions& options) {
   complete_run_options(options);
   ServerSettings& settings = options.settings;
   const std::string base = runtime_directory() + "/" + settings.name;
-  const bool has_default_address = !options.nbd;
-  if (has_default_address) options.nbd = NbdAddress{base + ".nbd", {}, {}};
   settings.control = base + ".ctl";
-  settings.uri = options.nbd->uri();
+  const NbdAddress nbd = options.nbd.value_or(NbdAddress{base + ".nbd", {}, {}});
+  settings.uri = options.ublk ? "" : nbd.uri();
+  const std::string nbd_path = options.ublk ? "" : nbd.path;
 
   NameLock lock;
   if (auto taken = lock.take(settings.name); !taken) return console.fail({}, taken.error());
-  if (!options.nbd->path.empty()) {
-    if (auto removed = remove_stale_socket(options.nbd->path); !removed) return console.fail({}, removed.error());
+  if (!nbd_path.empty()) {
+    if (auto removed = remove_stale_socket(nbd_path); !removed) return console.fail({}, removed.error());
   }
   ServerWatch watch(console, settings);
   if (auto taken = watch.take_signals(); !taken) return console.fail({}, taken.error());
-  NbdkitProcess nbdkit;
-  if (auto started = nbdkit.start(settings, *options.nbd, options.nbdkit_options); !started) {
-    return console.fail({}, started.error());
-  }
-  const int status = watch.run(nbdkit);
-  if (!options.nbd->path.empty()) static_cast<void>(remove_stale_socket(options.nbd->path));
+  ServerProcess server;
+  const auto started = server.start([&](int report_fd) {
+    settings.report_fd = report_fd;
+    return options.ublk ? serve_ublk(settings, *options.ublk) : serve_nbd(settings, nbd, options.nbdkit_options);
+  });
+  if (!started) return console.fail({}, started.error());
+  const int status = watch.run(server);
+  if (!nbd_path.empty()) static_cast<void>(remove_stale_socket(nbd_path));
   static_cast<void>(remove_stale_socket(settings.control));
   return status;
 }
@@ -69,8 +73,10 @@ int wc_run_main(Arguments arguments, Environment& environment) {
     return ctl_main(arguments.subspan(1), environment);
   }
   RunOptions options;
-  CommandLine line("wc-run", "Serves an origin behind a dm-writecache cache over NBD, without the kernel driver.",
-                   options.common);
+  CommandLine line(
+      "wc-run",
+      "Serves an origin behind a dm-writecache cache over NBD or as a block device, without the kernel driver.",
+      options.common);
   add_run_options(line, options);
   return run_command(line, arguments, environment, [&](Console& console) { return run_server(console, options); });
 }

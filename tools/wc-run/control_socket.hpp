@@ -19,8 +19,10 @@ namespace wc::tools {
 /// A thread of its own serves any number of clients; those that say nothing are dropped. Mode 0600.
 class ControlSocket {
  public:
-  /// Ends the process that serves. The verb `stop` calls it when all is committed, or could not be.
-  using StopServer = std::function<void(const Result<void>& outcome)>;
+  using OnStopped = std::function<void(const Result<void>& outcome)>;
+  /// What the verb `stop` does, as a task of the loop: ends the server in its own order, and calls `on_stopped` once
+  /// all is committed, or could not be.
+  using StopServer = std::function<void(EngineLoop& loop, OnStopped on_stopped)>;
 
   ControlSocket(EngineLoop& loop, StopServer stop_server)
       : replies_(std::make_shared<Replies>()), loop_(loop), stop_server_(std::move(stop_server)) {}

@@ -38,10 +38,7 @@ std::string reply_of(const Result<void>& outcome) {
 void answer_control_line(EngineLoop& loop, const std::string& line, const ControlSocket::StopServer& stop_server,
                          const std::function<void(std::string)>& answer) {
   if (line == "stop") {
-    loop.begin_stop([answer, stop_server](const Result<void>& outcome) {
-      answer(reply_of(outcome));
-      stop_server(outcome);
-    });
+    stop_server(loop, [answer](const Result<void>& outcome) { answer(reply_of(outcome)); });
     return;
   }
   if (loop.is_closed()) {

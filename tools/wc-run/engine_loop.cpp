@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// EngineLoop: queues, the wait for whatever comes first, and the orderly end.
+// EngineLoop: who steps the engine when, the driver's sleep, and the orderly end.
 #include "wc-run/engine_loop.hpp"
 
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -11,27 +12,45 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <limits>
 #include <utility>
 
 namespace wc::tools {
 namespace {
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
 Error stopped() { return {ErrorCode::cancelled, 0, 0, "the cache is being stopped"}; }
 
-/// Where a thread waits for its request. One for each thread, for good: the loop may still be waking it when the
-/// request is over.
-struct Waiter {
-  std::atomic<bool> is_done = false;
-  Result<void> outcome;
+/// Where a thread waits for its request. One for each thread, for good: whoever finished the request may still be
+/// waking the thread when it goes on.
+/// A semaphore of the C library, as waiting for a std::atomic spins first, which costs whoever would finish the
+/// request.
+class Waiter {
+ public:
+  Waiter() { ::sem_init(&done_, 0, 0); }
+  ~Waiter() { ::sem_destroy(&done_); }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  void finish(Result<void> outcome) {
+    outcome_ = std::move(outcome);
+    ::sem_post(&done_);
+  }
+  Result<void> wait() {
+    while (::sem_wait(&done_) != 0) {
+    }
+    return std::move(outcome_);
+  }
+
+ private:
+  sem_t done_{};
+  Result<void> outcome_;
 };
 
 void wake_waiter(Request& request, Result<void> outcome) {
-  auto& waiter = *static_cast<Waiter*>(request.owner);
-  waiter.outcome = std::move(outcome);
-  waiter.is_done.store(true, std::memory_order_release);
-  waiter.is_done.notify_one();
+  static_cast<Waiter*>(request.owner)->finish(std::move(outcome));
 }
 
 /// A message under way; frees itself.
@@ -49,9 +68,14 @@ EngineLoop::~EngineLoop() {
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-Result<void> EngineLoop::start() {
+Result<void> EngineLoop::prepare() {
   wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd_ < 0) return Error{ErrorCode::io, errno, 0, "no eventfd"};
+  return {};
+}
+
+Result<void> EngineLoop::start() {
+  if (auto prepared = prepare(); !prepared) return prepared;
   // Signals are for the threads of whoever started us.
   sigset_t all;
   sigset_t old;
@@ -64,48 +88,64 @@ Result<void> EngineLoop::start() {
 
 Result<void> EngineLoop::perform(Request& request) {
   thread_local Waiter waiter;
-  waiter.is_done.store(false, std::memory_order_relaxed);
   request.owner = &waiter;
   request.on_done = wake_waiter;
-  {
-    const std::scoped_lock lock(mutex_);
-    if (has_ended_) return stopped();
-    incoming_.push_back(&request);
-  }
-  wake();
-  waiter.is_done.wait(false, std::memory_order_acquire);
-  return std::move(waiter.outcome);
+  Request* const requests[] = {&request};
+  submit(requests);
+  return waiter.wait();
 }
 
-void EngineLoop::post(Task task) {
-  {
-    const std::scoped_lock lock(mutex_);
-    if (!has_ended_) {
-      tasks_.push_back(std::move(task));
-      task = nullptr;
+void EngineLoop::submit(std::span<Request* const> requests) {
+  const std::scoped_lock lock(mutex_);
+  hand_over(requests);
+  go_on();
+}
+
+void EngineLoop::hand_over(std::span<Request* const> requests) {
+  for (Request* const request : requests) {
+    if (is_closed_) {
+      request->on_done(*request, stopped());
+    } else {
+      engine().submit(*request);
     }
   }
-  if (task) {
-    task(*this);
-  } else {
-    wake();
-  }
+}
+
+/// As far as a thread can that is not the driver.
+void EngineLoop::go_on() {
+  if (is_closed_) return;
+  engine().step(Wait::at_once);
+  if (has_work_for_driver()) wake();
+}
+
+void EngineLoop::post(const Task& task) {
+  const std::scoped_lock lock(mutex_);
+  task(*this);
+  go_on();
 }
 
 void EngineLoop::begin_stop(std::function<void(const Result<void>&)> on_stopped) {
-  post([on_stopped = std::move(on_stopped)](EngineLoop& loop) {
-    if (loop.is_stopping_) return;
-    loop.is_stopping_ = true;
-    loop.on_stopped_ = on_stopped;
-    loop.send(ControlKind::suspend, [&loop](const Result<void>& outcome) { loop.finish_stop(outcome); });
-  });
+  if (is_closed_) {
+    on_stopped(*stop_outcome_);
+    return;
+  }
+  on_stopped_.push_back(std::move(on_stopped));
+  if (std::exchange(is_stopping_, true)) return;
+  send(ControlKind::suspend, [this](const Result<void>& outcome) { stop_outcome_ = outcome; });
+}
+
+Result<void> EngineLoop::close() {
+  const std::scoped_lock lock(mutex_);
+  is_closed_ = true;
+  return engine().close();
 }
 
 Result<void> EngineLoop::stop() {
-  begin_stop([](const Result<void>&) {});
+  post([](EngineLoop& loop) { loop.begin_stop([](const Result<void>&) {}); });
   if (thread_.joinable()) thread_.join();
+  has_ended_.wait(false);
   const std::scoped_lock lock(mutex_);
-  return stop_outcome_.value_or(Result<void>());
+  return *stop_outcome_;
 }
 
 void EngineLoop::send(ControlKind kind, std::function<void(const Result<void>&)> on_done) {
@@ -124,90 +164,73 @@ void EngineLoop::send(ControlKind kind, std::function<void(const Result<void>&)>
   engine().submit(message->control);
 }
 
-/// Everything is committed; what was held back by the suspension is refused.
-void EngineLoop::finish_stop(const Result<void>& outcome) {
+/// A suspension that was to be the last one is done. Not inside step(), which may have told so.
+void EngineLoop::close_if_stopped() {
+  if (!stop_outcome_ || is_closed_) return;
+  is_closed_ = true;
+  // What the suspension held back is refused.
+  if (auto closed = engine().close(); !closed && *stop_outcome_) stop_outcome_ = closed;
+  for (const auto& on_stopped : on_stopped_)
+    on_stopped(*stop_outcome_);
+}
+
+EngineLoop::Rest EngineLoop::drive(std::span<Request* const> requests) {
   const std::scoped_lock lock(mutex_);
-  stop_outcome_ = outcome;
-}
-
-void EngineLoop::run() {
-  for (;;) {
-    bool has_work = take_incoming();
-    if (!is_closed_) has_work = engine().step(Wait::no) != 0 || has_work;
-    if (stop_outcome_ && !is_closed_) {
-      // Not from inside step(), which finish_stop was called by.
-      is_closed_ = true;
-      if (auto closed = engine().close(); !closed && *stop_outcome_) finish_stop(closed);
-      if (on_stopped_) on_stopped_(*stop_outcome_);
-    }
-    if (is_closed_) {
-      const std::scoped_lock lock(mutex_);
-      if (incoming_.empty() && tasks_.empty()) {
-        has_ended_ = true;
-        return;
-      }
-    }
-    if (!has_work && !is_closed_) sleep();
-  }
-}
-
-bool EngineLoop::take_incoming() {
-  {
-    const std::scoped_lock lock(mutex_);
-    taken_requests_.swap(incoming_);
-    taken_tasks_.swap(tasks_);
-  }
-  const bool any = !taken_requests_.empty() || !taken_tasks_.empty();
-  for (Request* const request : taken_requests_)
-    submit(*request);
-  taken_requests_.clear();
-  for (const Task& task : taken_tasks_)
-    task(*this);
-  taken_tasks_.clear();
-  return any;
-}
-
-void EngineLoop::submit(Request& request) {
+  is_asleep_ = false;
+  Rest rest;
+  hand_over(requests);
+  if (!is_closed_) engine().step(Wait::no);
+  close_if_stopped();
   if (is_closed_) {
-    request.on_done(request, stopped());
-  } else {
-    engine().submit(request);
+    rest.has_ended = true;
+    has_ended_ = true;
+    has_ended_.notify_all();
+    return rest;
   }
-}
-
-/// Until a request or task comes, I/O is done, or a timer of the engine runs out.
-void EngineLoop::sleep() {
-  std::array<pollfd, 2> fds{{{wake_fd_, POLLIN, 0}, {-1, POLLIN, 0}}};
-  if (engine().has_io_in_flight()) {
-    fds[1].fd = live_.devices->port().ready_fd();
-    if (fds[1].fd < 0) return;  // step() itself must go on
-  }
-  std::optional<timespec> timeout;
-  if (const auto deadline_ns = engine().next_deadline_ns()) {
+  IoPort& port = live_.devices->port();
+  rest.port_fd = port.ready_fd();
+  alarm_ns_ = engine().next_deadline_ns().value_or(kNever);
+  if (alarm_ns_ != kNever) {
     const std::uint64_t now_ns = live_.devices->clock().now_ns();
-    const std::uint64_t rest_ns = *deadline_ns > now_ns ? *deadline_ns - now_ns : 0;
-    timeout = timespec{static_cast<time_t>(rest_ns / kNsPerSecond), static_cast<long>(rest_ns % kNsPerSecond)};
+    rest.for_ns = alarm_ns_ > now_ns ? alarm_ns_ - now_ns : 0;
   }
-  is_asleep_.store(true);
-  bool has_come = false;
-  {
-    const std::scoped_lock lock(mutex_);
-    has_come = !incoming_.empty() || !tasks_.empty();
-  }
-  if (!has_come) ::ppoll(fds.data(), fds.size(), timeout ? &*timeout : nullptr, nullptr);
-  is_asleep_.store(false);
-  if ((fds[0].revents & POLLIN) != 0) drain_wakeups();
+  if (rest.port_fd < 0 && engine().has_io_in_flight()) rest.for_ns = 0;  // poll() itself must go on
+  is_asleep_ = rest.for_ns != 0;
+  return rest;
 }
 
-void EngineLoop::drain_wakeups() {
+/// Something is left that its thread cannot wait for, and the driver will not notice by itself.
+bool EngineLoop::has_work_for_driver() {
+  if (!is_asleep_) return false;
+  if (stop_outcome_) return true;
+  if (engine().has_io_in_flight() && live_.devices->port().ready_fd() < 0) return true;
+  return engine().next_deadline_ns().value_or(kNever) < alarm_ns_;
+}
+
+/// Until the driver's next turn once is enough.
+void EngineLoop::wake() {
+  is_asleep_ = false;
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(wake_fd_, &one, sizeof one) < 0);
+}
+
+void EngineLoop::take_wakeup() {
   std::uint64_t count = 0;
   static_cast<void>(::read(wake_fd_, &count, sizeof count) < 0);
 }
 
-void EngineLoop::wake() {
-  if (!is_asleep_.exchange(false)) return;  // it looks at the queues before it sleeps
-  const std::uint64_t one = 1;
-  static_cast<void>(::write(wake_fd_, &one, sizeof one) < 0);
+void EngineLoop::run() {
+  for (;;) {
+    const Rest rest = drive();
+    if (rest.has_ended) return;
+    std::array<pollfd, 2> fds{{{wake_fd_, POLLIN, 0}, {rest.port_fd, POLLIN, 0}}};
+    timespec timeout{};
+    if (rest.for_ns) {
+      timeout = {static_cast<time_t>(*rest.for_ns / kNsPerSecond), static_cast<long>(*rest.for_ns % kNsPerSecond)};
+    }
+    ::ppoll(fds.data(), fds.size(), rest.for_ns ? &timeout : nullptr, nullptr);
+    if ((fds[0].revents & POLLIN) != 0) take_wakeup();
+  }
 }
 
 }  // namespace wc::tools

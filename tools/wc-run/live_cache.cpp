@@ -2,6 +2,8 @@
 // LiveCache: opening.
 #include "wc-run/live_cache.hpp"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -13,6 +15,8 @@ namespace wc::tools {
 namespace {
 
 constexpr std::uint32_t kBlockBytesDefault = 4096;
+constexpr int kBusyTries = 20;
+constexpr useconds_t kBusyPauseUs = 50'000;
 
 /// What the superblock says, if it says anything sensible; the engine checks it in earnest.
 std::uint32_t stored_block_bytes(const ServerSettings& settings) {
@@ -65,9 +69,18 @@ OpenOptions open_options(const ServerSettings& settings) {
   return options;
 }
 
+/// The server of a wc-run that was killed dies a moment after it, and the devices are held as long.
+Result<std::unique_ptr<Devices>> open_patiently(const ServerSettings& settings) {
+  for (int tries = 1;; ++tries) {
+    auto devices = open_devices(open_options(settings));
+    if (devices || devices.error().code != ErrorCode::busy || tries == kBusyTries) return devices;
+    ::usleep(kBusyPauseUs);
+  }
+}
+
 }  // namespace
 
-Result<LiveCache> open_live_cache(ServerSettings settings) {
+Result<LiveCache> open_live_cache(ServerSettings settings, std::unique_ptr<PendingLog> pending) {
   auto cache_path = resolve_tag(settings.cache);
   if (!cache_path) return cache_path.error();
   if (!settings.type) settings.type = guess_type(*cache_path);
@@ -76,11 +89,12 @@ Result<LiveCache> open_live_cache(ServerSettings settings) {
   }
   if (!settings.block_bytes) settings.block_bytes = stored_block_bytes(settings);
 
-  auto devices = open_devices(open_options(settings));
+  auto devices = open_patiently(settings);
   if (!devices) return devices.error();
   LiveCache live;
   live.devices = std::move(*devices);
-  const EnginePorts ports{&live.devices->port(), live.devices->pmem(), &live.devices->clock()};
+  live.pending = std::move(pending);
+  const EnginePorts ports{&live.devices->port(), live.devices->pmem(), &live.devices->clock(), live.pending.get()};
   auto engine = Engine::open(ports, settings.engine_options(*settings.type, *settings.block_bytes));
   if (!engine) return with_advice(engine.error(), settings, live.devices->cache_path());
   live.engine = std::move(*engine);

@@ -15,7 +15,9 @@
 #include "common/text.hpp"
 #include "wc-run/byte_device.hpp"
 #include "wc-run/control_socket.hpp"
+#include "wc-run/engine_errno.hpp"
 #include "wc-run/engine_loop.hpp"
+#include "wc-run/server_process.hpp"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -31,6 +33,8 @@ struct Plugin {
   std::unique_ptr<EngineLoop> loop;
   std::unique_ptr<ByteDevice> device;
   std::unique_ptr<ControlSocket> control;
+  bool is_started = false;  ///< the loop
+  bool can_discard = false;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_bytes = 0;
   std::atomic<bool> is_end_told = false;
@@ -41,23 +45,6 @@ Plugin& plugin() {
   return *the_one;
 }
 
-int errno_of(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::invalid_argument:
-      return EINVAL;
-    case ErrorCode::permission:
-      return EPERM;
-    case ErrorCode::no_space:
-      return ENOSPC;
-    case ErrorCode::cancelled:
-      return ESHUTDOWN;
-    case ErrorCode::unsupported:
-      return EOPNOTSUPP;
-    default:
-      return EIO;
-  }
-}
-
 /// One line to wc-run, or to nbdkit's log where nobody started us but nbdkit.
 void report(const char* kind, const std::string& text) {
   const int fd = plugin().settings.report_fd;
@@ -65,8 +52,7 @@ void report(const char* kind, const std::string& text) {
     if (!text.empty()) nbdkit_error("%s", printable(text).c_str());
     return;
   }
-  const std::string line = std::string(kind) + " " + printable(text) + "\n";
-  static_cast<void>(::write(fd, line.data(), line.size()) < 0);
+  send_report(fd, kind, text);
 }
 
 void report_end(const Result<void>& outcome) {
@@ -122,13 +108,19 @@ int on_get_ready() {
     }
     self.size_bytes = live->size_bytes;
     self.block_bytes = *live->settings.block_bytes;
+    self.can_discard = live->devices->port().info(DeviceId::origin).can_discard;
+    const bool maps_cache = live->settings.type == CacheType::pmem;
     self.loop = std::make_unique<EngineLoop>(std::move(*live));
-    self.device = std::make_unique<ByteDevice>(*self.loop);
+    self.device = std::make_unique<ByteDevice>(*self.loop, maps_cache);
     if (self.settings.control.empty()) return 0;
-    self.control = std::make_unique<ControlSocket>(*self.loop, [](const Result<void>& outcome) {
-      report_end(outcome);
-      nbdkit_shutdown();
-    });
+    self.control =
+        std::make_unique<ControlSocket>(*self.loop, [](EngineLoop& loop, const ControlSocket::OnStopped& on_stopped) {
+          loop.begin_stop([on_stopped](const Result<void>& outcome) {
+            on_stopped(outcome);
+            report_end(outcome);
+            nbdkit_shutdown();
+          });
+        });
     const auto listening = self.control->listen(self.settings.control);
     if (listening) return 0;
     report("error", listening.error().message());
@@ -142,9 +134,10 @@ int on_after_fork() {
   const int outcome = guarded("writecache", []() -> Result<void> {
     Plugin& self = plugin();
     if (auto started = self.loop->start(); !started) return started;
+    self.is_started = true;
     return self.control ? self.control->start() : Result<void>();
   });
-  if (outcome == 0) report("ready", "");
+  if (outcome == 0) report("ready", plugin().settings.uri);
   return outcome;
 }
 
@@ -152,7 +145,7 @@ int on_after_fork() {
 void on_cleanup() {
   Plugin& self = plugin();
   if (!self.loop) return;
-  const Result<void> outcome = self.loop->stop();
+  const Result<void> outcome = self.is_started ? self.loop->stop() : self.loop->close();
   report_end(outcome);
   self.control.reset();
   self.device.reset();
@@ -162,6 +155,7 @@ void on_cleanup() {
 void* on_open(int /*readonly*/) { return NBDKIT_HANDLE_NOT_NEEDED; }
 std::int64_t on_get_size(void* /*handle*/) { return static_cast<std::int64_t>(plugin().size_bytes); }
 int on_can_write(void* /*handle*/) { return plugin().settings.read_only ? 0 : 1; }
+int on_can_trim(void* handle) { return on_can_write(handle) != 0 && plugin().can_discard ? 1 : 0; }
 int say_yes(void* /*handle*/) { return 1; }
 int say_no(void* /*handle*/) { return 0; }
 int on_can_fua(void* /*handle*/) { return NBDKIT_FUA_NATIVE; }
@@ -215,7 +209,7 @@ nbdkit_plugin make_plugin() {
   result.block_size = on_block_size;
   result.can_write = on_can_write;
   result.can_flush = say_yes;
-  result.can_trim = on_can_write;
+  result.can_trim = on_can_trim;
   result.can_fua = on_can_fua;
   result.can_multi_conn = say_yes;
   result.is_rotational = say_no;

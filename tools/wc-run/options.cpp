@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/numbers.hpp"
 #include "common/setting_sources.hpp"
 #include "wc-run/table_line.hpp"
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr const char* kEnvironmentPrefix = "WC_RUN_";
 constexpr std::size_t kNameMax = 64;
+constexpr const char* kAnyUblk = "any";
+constexpr std::uint64_t kUblkNumberMax = (1U << 20) - 1;  // minor numbers of block devices
 constexpr std::string_view kNameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+@-";
 
 using Words = std::vector<std::string>;
@@ -61,6 +64,30 @@ void add_cache_options(CommandLine& line, ServerSettings& settings) {
   add_setting(line, settings, "length", "N", "Serve this many sectors of the origin (default: all)");
 }
 
+/// "any": the kernel chooses a number, or the device is taken over that a killed wc-run left behind.
+std::optional<UblkOptions> parse_ublk(const std::string& text) {
+  UblkOptions options;
+  if (text == kAnyUblk) return options;
+  const auto number = parse_count(text);
+  if (!number || *number > kUblkNumberMax) return std::nullopt;
+  options.number = static_cast<std::uint32_t>(*number);
+  return options;
+}
+
+void add_ublk_options(CommandLine& line, RunOptions& options) {
+  line.add_parsed("--ublk", options.ublk, parse_ublk, "[=N]", "the number of a block device, or any",
+                  "Serve as the block device /dev/ublkbN (default: any free N)");
+  line.set_value_if_alone("--ublk", kAnyUblk);
+  line.app()
+      .add_option("--ublk-queues", options.ublk_queues, "Queues of the block device, each with a thread (default 1)")
+      ->type_name("N")
+      ->check(CLI::Range(1, int{UblkOptions::kQueuesMax}, "N"));
+  line.app()
+      .add_option("--ublk-depth", options.ublk_depth, "Requests of a queue at once (default 64)")
+      ->type_name("N")
+      ->check(CLI::Range(1, int{UblkOptions::kDepthMax}, "N"));
+}
+
 Words words_of_table(const std::string& table) {
   const auto settings = parse_table_line(table);
   if (!settings) throw UsageError(settings.error().message() + " (--table)");
@@ -98,15 +125,6 @@ Words with_tables_expanded(const Words& words) {
   return result;
 }
 
-void refuse_ublk(const Words& words) {
-  for (const std::string& word : words) {
-    if (word == "--") return;
-    if (word == "--ublk" || word.starts_with("--ublk=")) {
-      throw UsageError("--ublk is not built in yet: serve with --nbd");
-    }
-  }
-}
-
 /// File, then environment, then what was typed: the last word of an option wins.
 Words gather_words(Words typed) {
   const Words environment = words_of_environment(kEnvironmentPrefix);
@@ -123,7 +141,6 @@ Words gather_words(Words typed) {
   }
   words.insert(words.end(), environment.begin(), environment.end());
   words.insert(words.end(), typed.begin(), typed.end());
-  refuse_ublk(words);
   return with_tables_expanded(words);
 }
 
@@ -155,6 +172,7 @@ void add_run_options(CommandLine& line, RunOptions& options) {
       ->type_name("WORD")
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_ublk_options(line, options);
   add_setting(line, options.settings, "name", "NAME", "Name for `wc-run ctl` (default: the cache's file name)");
   add_cache_options(line, options.settings);
   app.add_option("--table", options.table, "A table line of the target writecache, as dmsetup prints it")
@@ -177,6 +195,13 @@ void complete_run_options(RunOptions& options) {
   settings.origin = *common.origin;
   settings.start_sector = common.start_sector;
   settings.origin_start_sector = common.origin_start_sector;
+  if (options.ublk && (options.nbd || !options.nbdkit_options.empty())) {
+    throw UsageError("--ublk serves a block device: --nbd and --nbdkit-option do not go with it");
+  }
+  if (options.ublk) {
+    options.ublk->queues = options.ublk_queues;
+    options.ublk->depth = options.ublk_depth;
+  }
   if (settings.name.empty()) settings.name = default_name(settings.cache);
   if (!is_valid_name(settings.name)) {
     throw UsageError("`" + settings.name + "` is not a name: letters, digits and ._+@- only, at most 64 (--name)");

@@ -9,6 +9,7 @@
 #include "common/command_line.hpp"
 #include "wc-run/nbd_address.hpp"
 #include "wc-run/server_settings.hpp"
+#include "wc-run/ublk_server.hpp"
 
 namespace wc::tools {
 
@@ -17,6 +18,9 @@ struct RunOptions {
   ServerSettings settings;
   std::optional<NbdAddress> nbd;  ///< default: a socket in the runtime directory
   std::vector<std::string> nbdkit_options;
+  std::optional<UblkOptions> ublk;  ///< a block device instead of NBD
+  std::uint16_t ublk_queues = UblkOptions{}.queues;
+  std::uint16_t ublk_depth = UblkOptions{}.depth;
   std::string config_file;
   std::string table;  ///< for --help only: its settings come as options of their own
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// ServerWatch: a loop over signals and the plugin's reports.
+// ServerWatch: a loop over signals and the server's reports.
 #include "wc-run/server_watch.hpp"
 
 #include <poll.h>
@@ -13,6 +13,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "wc-run/nbd_server.hpp"
 #include "wc-run/unix_socket.hpp"
 
 namespace wc::tools {
@@ -20,7 +21,6 @@ namespace {
 
 constexpr int kAnswerSeconds = 5;
 constexpr int kGraceMs = 500;
-constexpr int kExecFailed = 127;
 
 }  // namespace
 
@@ -39,32 +39,31 @@ Result<void> ServerWatch::take_signals() {
   return {};
 }
 
-int ServerWatch::run(NbdkitProcess& nbdkit) {
+int ServerWatch::run(ServerProcess& server) {
   for (;;) {
-    std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {are_reports_over_ ? -1 : nbdkit.report_fd(), POLLIN, 0}}};
+    std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {are_reports_over_ ? -1 : server.report_fd(), POLLIN, 0}}};
     // nbdkit waits for idle clients to hang up; once the cache is closed they have nothing to wait for.
     const int ready_count = ::poll(fds.data(), fds.size(), has_stopped_ ? kGraceMs : -1);
-    if (ready_count == 0) nbdkit.send_signal(SIGKILL);
-    if (fds[1].revents != 0) take_reports(nbdkit);
-    if (fds[0].revents != 0) take_signal(nbdkit);
-    if (const auto wait_status = nbdkit.poll_exit()) {
-      take_reports(nbdkit);
+    if (ready_count == 0) server.send_signal(SIGKILL);
+    if (fds[1].revents != 0) take_reports(server);
+    if (fds[0].revents != 0) take_signal(server);
+    if (const auto wait_status = server.poll_exit()) {
+      take_reports(server);
       return exit_status(*wait_status);
     }
   }
 }
 
-void ServerWatch::take_reports(NbdkitProcess& nbdkit) {
-  while (const auto line = nbdkit.next_report(are_reports_over_))
+void ServerWatch::take_reports(ServerProcess& server) {
+  while (const auto line = server.next_report(are_reports_over_))
     on_report(*line);
 }
 
-/// "error WHY" before it is ready, "ready", and at the end "stopped" or "failed WHY".
 void ServerWatch::on_report(const std::string& line) {
   const std::size_t blank = line.find(' ');
   const std::string kind = line.substr(0, blank);
   const std::string text = blank == std::string::npos ? std::string() : line.substr(blank + 1);
-  if (kind == "ready") on_ready();
+  if (kind == "ready") on_ready(text);
   if (kind == "stopped" || kind == "failed") has_stopped_ = true;
   if (kind == "error" || kind == "failed") {
     has_failed_ = true;
@@ -73,34 +72,34 @@ void ServerWatch::on_report(const std::string& line) {
   }
 }
 
-void ServerWatch::on_ready() {
+void ServerWatch::on_ready(const std::string& uri) {
   is_ready_ = true;
-  console_.text("ready {}\n", settings_.uri);
+  console_.text("ready {}\n", uri);
   if (console_.options().json) {
-    console_.print_json({{"uri", settings_.uri}, {"name", settings_.name}, {"control", settings_.control}});
+    console_.print_json({{"uri", uri}, {"name", settings_.name}, {"control", settings_.control}});
   }
   console_.environment().out.flush();
   ::sd_notify(0, "READY=1");
 }
 
-void ServerWatch::take_signal(NbdkitProcess& nbdkit) {
+void ServerWatch::take_signal(ServerProcess& server) {
   signalfd_siginfo info{};
   while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
     if (info.ssi_signo == SIGUSR1) {
       print_status();
     } else if (info.ssi_signo != SIGCHLD) {
-      begin_stop(nbdkit);
+      begin_stop(server);
     }
   }
 }
 
 /// Through the control socket, so that all is committed before clients are cut off; by a signal where that fails or
 /// on the second request.
-void ServerWatch::begin_stop(NbdkitProcess& nbdkit) {
+void ServerWatch::begin_stop(ServerProcess& server) {
   ::sd_notify(0, "STOPPING=1");
   const bool is_first = !is_stopping_;
   is_stopping_ = true;
-  if (!is_first || !is_ready_ || !request_unix(settings_.control, "stop")) nbdkit.send_signal(SIGTERM);
+  if (!is_first || !is_ready_ || !request_unix(settings_.control, "stop")) server.send_signal(SIGTERM);
 }
 
 void ServerWatch::print_status() {
@@ -117,13 +116,13 @@ int ServerWatch::exit_status(int wait_status) {
   const bool is_fine = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
   if (has_stopped_ || (is_fine && is_ready_)) return kExitFine;
   if (is_fine && is_stopping_) return kExitCancelled;
-  std::string what = "nbdkit ended before it was ready (its own words are above)";
-  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kExecFailed) {
+  std::string what = "the server ended before it was ready (its own words are above)";
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kNoNbdkit) {
     what = "nbdkit cannot be started (is it installed?)";
   } else if (WIFSIGNALED(wait_status)) {
-    what = "nbdkit was killed by signal " + std::to_string(WTERMSIG(wait_status)) + "; what was flushed is safe";
+    what = "the server was killed by signal " + std::to_string(WTERMSIG(wait_status)) + "; what was flushed is safe";
   } else if (is_ready_) {
-    what = "nbdkit ended with status " + std::to_string(WEXITSTATUS(wait_status));
+    what = "the server ended with status " + std::to_string(WEXITSTATUS(wait_status));
   }
   return console_.fail(settings_.cache, Error{ErrorCode::io, 0, 0, what});
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// ServerWatch: looks after a running nbdkit: readiness, signals, the end.
+// ServerWatch: looks after a running server: readiness, signals, the end.
 #pragma once
 
 #include <string>
 
 #include "common/command.hpp"
-#include "wc-run/nbdkit_process.hpp"
+#include "wc-run/server_process.hpp"
+#include "wc-run/server_settings.hpp"
 
 namespace wc::tools {
 
@@ -16,17 +17,17 @@ class ServerWatch {
   ServerWatch(const ServerWatch&) = delete;
   ServerWatch& operator=(const ServerWatch&) = delete;
 
-  /// Takes SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD for itself. Before nbdkit is started.
+  /// Takes SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD for itself. Before the server is started.
   Result<void> take_signals();
-  /// Until nbdkit has ended. Returns the exit status.
-  int run(NbdkitProcess& nbdkit);
+  /// Until the server has ended. Returns the exit status.
+  int run(ServerProcess& server);
 
  private:
-  void take_reports(NbdkitProcess& nbdkit);
+  void take_reports(ServerProcess& server);
   void on_report(const std::string& line);
-  void on_ready();
-  void take_signal(NbdkitProcess& nbdkit);
-  void begin_stop(NbdkitProcess& nbdkit);
+  void on_ready(const std::string& uri);
+  void take_signal(ServerProcess& server);
+  void begin_stop(ServerProcess& server);
   void print_status();
   int exit_status(int wait_status);
 

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "writecache/api.hpp"
+#include "writecache/pending_log.hpp"
 #include "writecache/port.hpp"
 #include "writecache/result.hpp"
 #include "writecache/superblock.hpp"
@@ -29,6 +30,7 @@ struct EnginePorts {
   IoPort* io = nullptr;
   PmemPort* pmem = nullptr;
   Clock* clock = nullptr;
+  PendingLog* pending = nullptr;  ///< may be null; with one, uncommitted blocks of a killed engine are brought back
 };
 
 /// The optionals of the table line, with the driver's defaults and limits (doc/format.md). What is not
@@ -36,25 +38,25 @@ struct EnginePorts {
 struct EngineOptions {
   CacheType type = CacheType::ssd;
   std::uint32_t block_bytes = 4096;
-  unsigned high_watermark_percent = 50;  ///< 0 to 100
-  unsigned low_watermark_percent = 45;   ///< 0 to high_watermark_percent
-  std::uint32_t writeback_jobs = 0;      ///< blocks in flight, 0: unlimited
+  unsigned high_watermark_percent = 50;            ///< 0 to 100
+  unsigned low_watermark_percent = 45;             ///< 0 to high_watermark_percent
+  std::uint32_t writeback_jobs = 0;                ///< blocks in flight, 0: unlimited
   std::optional<std::uint32_t> autocommit_blocks;  ///< default 65536 (s), 64 (p)
   std::uint32_t autocommit_ms = 1000;              ///< 0 to 3'600'000
   std::optional<std::uint32_t> max_age_ms;         ///< 0 to 86'400'000, default none
   bool cleaner = false;
   bool metadata_only = false;
-  std::optional<bool> fua;                         ///< type p only, default true
-  std::optional<std::uint32_t> pause_writeback_ms; ///< type s only, 0 to 60'000, default 3000
-  bool no_overwrite = false;  ///< type s: committed blocks are never overwritten in place
-  bool read_only = false;     ///< the merged view: nothing is written to either device
-  bool format_blank = false;  ///< a blank cache is formatted, otherwise refused
+  std::optional<bool> fua;                          ///< type p only, default true
+  std::optional<std::uint32_t> pause_writeback_ms;  ///< type s only, 0 to 60'000, default 3000
+  bool no_overwrite = false;                        ///< type s: committed blocks are never overwritten in place
+  bool read_only = false;                           ///< the merged view: nothing is written to either device
+  bool format_blank = false;                        ///< a blank cache is formatted, otherwise refused
 };
 
 enum class RequestKind : std::uint8_t {
   read,
   write,
-  flush,    ///< everything acknowledged before it is submitted is durable when it completes
+  flush,  ///< everything acknowledged before it is submitted is durable when it completes
   discard,
 };
 
@@ -74,8 +76,8 @@ struct Request {
   /// io (also everything but reads after the first error), permission (a write or discard to a
   /// read-only view; a flush of one succeeds), cancelled (held by a suspension at close()).
   void (*on_done)(Request& request, Result<void> outcome) = nullptr;
-  void* owner = nullptr;           ///< for the caller
-  Request* next = nullptr;         ///< for the engine while it owns the request
+  void* owner = nullptr;    ///< for the caller
+  Request* next = nullptr;  ///< for the engine while it owns the request
 };
 
 /// The messages of the driver, and suspend and resume.
@@ -84,7 +86,7 @@ enum class ControlKind : std::uint8_t {
   flush_on_suspend,  ///< the next suspend writes everything back first
   cleaner,           ///< write everything back and cache nothing from now on
   clear_stats,
-  suspend,           ///< requests that come later wait for resume; done when all is committed
+  suspend,  ///< requests that come later wait for resume; done when all is committed
   resume,
 };
 /// A message under way; as Request.
@@ -115,11 +117,11 @@ struct EngineStatus {
 
 /// Besides what the driver tells.
 struct EngineDetails {
-  std::uint64_t uncommitted = 0;   ///< blocks
-  Sequence seq_count = 0;          ///< S
+  std::uint64_t uncommitted = 0;  ///< blocks
+  Sequence seq_count = 0;         ///< S
   bool is_cleaner = false;
   bool is_suspended = false;
-  bool is_draining = false;        ///< writeback runs
+  bool is_draining = false;  ///< writeback runs
   std::optional<Error> first_error;
 };
 
@@ -130,7 +132,8 @@ class WC_API Engine {
   /// Recovers the cache as the driver's activation does (uncommitted and superseded entries are freed,
   /// durably), or formats a blank one if asked to. A read-only view writes nothing.
   /// Errors: invalid_argument (the driver's own words), not_a_cache (blank), damaged (what wc-check calls
-  /// an error, future entries too), unsupported (2^32 - 1 blocks or more), permission, no_space, io.
+  /// an error, future entries too, and pending blocks that do not fit the cache), unsupported (2^32 - 1 blocks or
+  /// more), permission, no_space, io.
   static Result<std::unique_ptr<Engine>> open(const EnginePorts& ports, const EngineOptions& options);
   ~Engine();  ///< as a crash: what was not committed is lost. close() is the orderly way
   Engine(const Engine&) = delete;
@@ -140,8 +143,8 @@ class WC_API Engine {
   void submit(Control& control) noexcept;
 
   /// Starts what was submitted, reaps the ports, runs timers, advances everything that can go on.
-  /// `for_one` blocks in the port while I/O is in flight; it never waits for a timer. Returns how many
-  /// requests and controls were completed.
+  /// `for_one` blocks in the port while I/O is in flight; it never waits for a timer. `at_once` goes on until
+  /// a request is done, if the port finishes things at once. Returns how many requests and controls were completed.
   std::size_t step(Wait wait);
   /// When step() should be called even if nothing else happens, in the Clock's time; none: no timer runs.
   std::optional<std::uint64_t> next_deadline_ns() const noexcept;

@@ -18,12 +18,13 @@ enum class IoKind : std::uint8_t { read, write, flush, discard };
 /// What a port knows of one of its devices. Offsets in IoOp count from the start of the window
 /// (the table line's start_sector), not of the medium.
 struct DeviceInfo {
-  std::uint64_t size_bytes = 0;            ///< of the window
-  std::uint64_t window_offset_bytes = 0;   ///< where the window begins on the medium
-  std::uint32_t logical_block_bytes = 512; ///< every read and write is a multiple of it
-  std::uint32_t max_io_bytes = 1U << 20;   ///< largest single operation worth submitting
+  std::uint64_t size_bytes = 0;             ///< of the window
+  std::uint64_t window_offset_bytes = 0;    ///< where the window begins on the medium
+  std::uint32_t logical_block_bytes = 512;  ///< every read and write is a multiple of it
+  std::uint32_t max_io_bytes = 1U << 20;    ///< largest single operation worth submitting
   bool present = false;
   bool writable = false;
+  bool can_discard = true;  ///< false where a discard would only be refused
 };
 
 struct IoOp;
@@ -34,20 +35,21 @@ using IoDone = void (*)(IoOp& op, Result<void> outcome);
 struct IoOp {
   IoKind kind = IoKind::read;
   DeviceId device = DeviceId::cache;
-  bool fua = false;                 ///< a write that is durable when it completes
-  std::uint64_t offset_bytes = 0;   ///< from the start of the window; multiple of its logical block
-  std::span<std::byte> memory;      ///< read into or written from; empty for flush and discard.
-                                    ///< Aligned to kIoAlignmentBytes
-  std::uint64_t length_bytes = 0;   ///< discard only
+  bool fua = false;                ///< a write that is durable when it completes
+  std::uint64_t offset_bytes = 0;  ///< from the start of the window; multiple of its logical block
+  std::span<std::byte> memory;     ///< read into or written from; empty for flush and discard.
+                                   ///< Aligned to kIoAlignmentBytes
+  std::uint64_t length_bytes = 0;  ///< discard only
   IoDone on_done = nullptr;
-  void* owner = nullptr;            ///< for the caller; the port never looks at it
+  void* owner = nullptr;  ///< for the caller; the port never looks at it
 };
 
 /// Alignment of IoOp::memory that suits every device with O_DIRECT.
 inline constexpr std::size_t kIoAlignmentBytes = 4096;
 
 enum class Wait : std::uint8_t {
-  no,       ///< only reap what has finished
+  at_once,  ///< only what the calling thread can finish at once: nothing is left in flight for it, so it may end
+  no,       ///< start what is queued, reap what has finished
   for_one,  ///< block until at least one operation has finished (returns at once if none is in flight)
 };
 
@@ -64,7 +66,7 @@ class WC_API IoPort {
   virtual void submit(IoOp& op) noexcept = 0;  ///< queues; never blocks, never calls `on_done`
   virtual std::size_t poll(Wait wait) = 0;     ///< runs `on_done` of finished ones; returns how many
   /// For a loop that waits for other things too: a descriptor that becomes readable when poll has
-  /// something to reap, or -1 where poll itself must be called for anything to go on.
+  /// something to reap, the same one always, or -1 while poll itself must be called for anything to go on.
   virtual int ready_fd() const noexcept { return -1; }
 };
 
@@ -83,8 +85,8 @@ class WC_API PmemPort {
 class WC_API Clock {
  public:
   virtual ~Clock() = default;
-  virtual std::uint64_t now_ns() noexcept = 0;               ///< monotonic
-  virtual void sleep_ns(std::uint64_t duration_ns) = 0;      ///< may return early on a signal
+  virtual std::uint64_t now_ns() noexcept = 0;           ///< monotonic
+  virtual void sleep_ns(std::uint64_t duration_ns) = 0;  ///< may return early on a signal
 };
 
 }  // namespace wc

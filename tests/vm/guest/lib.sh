@@ -111,3 +111,15 @@ try() {
   shift
   if "$@" >/tmp/error 2>&1; then say "$label" 0; else say "$label" "$(head -n 1 /tmp/error)"; fi
 }
+
+# open_tools MODULE...: the programs and modules of the second disk (tools_disk.py)
+open_tools() {
+  if [ ! -d /tools/bin ]; then
+    mkdir -p /tools
+    mount -t ext4 -o ro /dev/vdb /tools
+  fi
+  export PATH="/tools/bin:$PATH" LD_LIBRARY_PATH=/tools/lib.all
+  for module in "$@"; do
+    if [ -e "/tools/modules/$module.ko" ] && ! grep -q "^$module " /proc/modules; then insmod "/tools/modules/$module.ko"; fi
+  done
+}
