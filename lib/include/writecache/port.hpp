@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "writecache/api.hpp"
@@ -18,10 +19,10 @@ enum class IoKind : std::uint8_t { read, write, flush, discard };
 /// What a port knows of one of its devices. Offsets in IoOp count from the start of the window
 /// (the table line's start_sector), not of the medium.
 struct DeviceInfo {
-  std::uint64_t size_bytes = 0;            ///< of the window
-  std::uint64_t window_offset_bytes = 0;   ///< where the window begins on the medium
-  std::uint32_t logical_block_bytes = 512; ///< every read and write is a multiple of it
-  std::uint32_t max_io_bytes = 1U << 20;   ///< largest single operation worth submitting
+  std::uint64_t size_bytes = 0;             ///< of the window
+  std::uint64_t window_offset_bytes = 0;    ///< where the window begins on the medium
+  std::uint32_t logical_block_bytes = 512;  ///< every read and write is a multiple of it
+  std::uint32_t max_io_bytes = 1U << 20;    ///< largest single operation worth submitting
   bool present = false;
   bool writable = false;
 };
@@ -34,13 +35,13 @@ using IoDone = void (*)(IoOp& op, Result<void> outcome);
 struct IoOp {
   IoKind kind = IoKind::read;
   DeviceId device = DeviceId::cache;
-  bool fua = false;                 ///< a write that is durable when it completes
-  std::uint64_t offset_bytes = 0;   ///< from the start of the window; multiple of its logical block
-  std::span<std::byte> memory;      ///< read into or written from; empty for flush and discard.
-                                    ///< Aligned to kIoAlignmentBytes
-  std::uint64_t length_bytes = 0;   ///< discard only
+  bool fua = false;                ///< a write that is durable when it completes
+  std::uint64_t offset_bytes = 0;  ///< from the start of the window; multiple of its logical block
+  std::span<std::byte> memory;     ///< read into or written from; empty for flush and discard.
+                                   ///< Aligned to kIoAlignmentBytes
+  std::uint64_t length_bytes = 0;  ///< discard only
   IoDone on_done = nullptr;
-  void* owner = nullptr;            ///< for the caller; the port never looks at it
+  void* owner = nullptr;  ///< for the caller; the port never looks at it
 };
 
 /// Alignment of IoOp::memory that suits every device with O_DIRECT.
@@ -69,22 +70,29 @@ class WC_API IoPort {
 };
 
 /// Persistent memory that is mapped: the type-p cache of the engine.
-/// Contract: what `store` wrote is durable after `flush` of its range and a later `fence`.
+/// Contract: what `store` wrote is durable after `flush` of its range and a later `fence`. Where a store fails,
+/// `failure` tells it at once, and every later fence fails.
 class WC_API PmemPort {
  public:
   virtual ~PmemPort() = default;
-  virtual std::span<const std::byte> view() const noexcept = 0;  ///< the whole window, for reading
+  virtual std::span<const std::byte> view() const noexcept = 0;  ///< the whole window
+  /// Copies a part of the window out of it. Errors: io, where touching the view would raise a signal.
+  virtual Result<void> load(std::uint64_t offset_bytes, std::span<std::byte> memory) const {
+    std::memcpy(memory.data(), view().data() + offset_bytes, memory.size());
+    return {};
+  }
   virtual void store(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept = 0;
   virtual void flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept = 0;
   virtual Result<void> fence() = 0;
+  virtual const Error* failure() const noexcept { return nullptr; }  ///< the first one of a store, for good
 };
 
 /// Time for rates, progress and timers. Never wall-clock time.
 class WC_API Clock {
  public:
   virtual ~Clock() = default;
-  virtual std::uint64_t now_ns() noexcept = 0;               ///< monotonic
-  virtual void sleep_ns(std::uint64_t duration_ns) = 0;      ///< may return early on a signal
+  virtual std::uint64_t now_ns() noexcept = 0;           ///< monotonic
+  virtual void sleep_ns(std::uint64_t duration_ns) = 0;  ///< may return early on a signal
 };
 
 }  // namespace wc
