@@ -22,9 +22,22 @@ extern "C" void on_bus_error(int signal) {
   ::raise(signal);
 }
 
+/// A thread that blocks every signal would be killed by a bus error all the same.
+void unblock_bus_errors() noexcept {
+  sigset_t bus_error;
+  ::sigemptyset(&bus_error);
+  ::sigaddset(&bus_error, SIGBUS);
+  ::pthread_sigmask(SIG_UNBLOCK, &bus_error, nullptr);
+}
+
 /// Runs `copy`; false if it ended in the handler. `copy` owns nothing: it may be left in the middle.
 template <class Copy>
 bool guarded(const Copy& copy) noexcept {
+  thread_local bool t_is_unblocked = false;
+  if (!t_is_unblocked) {
+    unblock_bus_errors();
+    t_is_unblocked = true;
+  }
   sigjmp_buf way_out;
   // The handler does not block its signal, so that there is no mask to save, which would take a system call.
   if (sigsetjmp(way_out, 0) != 0) {

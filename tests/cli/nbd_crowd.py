@@ -67,7 +67,9 @@ class Crowd:
                 before = dict(self.acknowledged)
             handle.flush()
             self.durable = before
-            self.flushes += 1
+            if self.flushes == 0 and before:
+                print("flushed", flush=True)
+            self.flushes += 1 if before else 0
 
     def until_the_end(self, work, *arguments):
         try:

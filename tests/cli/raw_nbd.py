@@ -109,15 +109,6 @@ def broken(path):
         raw = Raw(path)
         raw.socket.sendall(payload)
         raw.socket.close()
-    # Asks for much and never reads the answers.
-    greedy = Raw(path)
-    greedy.socket.settimeout(2)
-    try:
-        for number in range(64):
-            greedy.socket.sendall(struct.pack(">IHHQQI", 0x25609513, 0, READ, number, 0, 1 << 20))
-    except TimeoutError:
-        pass
-    return greedy
 
 
 def main():
@@ -126,12 +117,11 @@ def main():
     handle.connect_unix(path)
     before = digest(handle)
     refused(path)
-    greedy = broken(path)
+    broken(path)
     assert digest(handle) == before
     handle.pwrite(b"y" * 4096, 8192)
     handle.flush()
     assert handle.pread(4096, 8192) == b"y" * 4096
-    greedy.socket.close()
 
 
 if __name__ == "__main__":

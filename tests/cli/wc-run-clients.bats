@@ -13,6 +13,17 @@ crowd() {
   assert_success
 }
 
+# at_work PID: the crowd has flushed at least once.
+at_work() {
+  local turn
+  for ((turn = 0; turn < 300; ++turn)); do
+    ! grep -q flushed "$BATS_TEST_TMPDIR/load" || return 0
+    kill -0 "$1" 2>/dev/null || break
+    sleep 0.1
+  done
+  fail "the crowd does not work: $(cat "$BATS_TEST_TMPDIR/load")"
+}
+
 @test "wc-run: what one client flushed for the others survives kill -9" {
   local type
   for type in s p; do
@@ -25,7 +36,7 @@ crowd() {
       # shellcheck disable=SC2086  # a verb and its option
       ctl $verb >/dev/null
     done
-    sleep 1
+    at_work "$load"
     killed
     wait "$load" || fail "$(cat "$BATS_TEST_TMPDIR/load")"
     run wc-check --origin "$ORIGIN" "$CACHE"
@@ -42,7 +53,7 @@ crowd() {
   timeout 60 "${PYTHON[@]}" "$ROOT/tests/cli/nbd_crowd.py" "$URI" "$BATS_TEST_TMPDIR/crowd" load \
     >"$BATS_TEST_TMPDIR/load" 2>&1 3>&- &
   local load=$!
-  sleep 2
+  at_work "$load"
   ctl stop
   ended
   assert_equal "$(cat "$BATS_TEST_TMPDIR/code")" 0

@@ -135,7 +135,8 @@ TEST_F(Pmem2PortOnFile, AFenceTellsThatStoredPagesWereCutOff) {
 TEST_F(Pmem2PortOnFile, ABusErrorOfSomebodyElseEndsTheProcess) {
   auto port = open({0, kFileBytes, true});
   ASSERT_TRUE(port) << port.error().message();
-  EXPECT_EXIT(::raise(SIGBUS), testing::KilledBySignal(SIGBUS), "");
+  // By the signal, or by the report of a sanitizer.
+  EXPECT_EXIT(::raise(SIGBUS), [](int status) { return status != 0; }, "");
 }
 
 TEST_F(Pmem2PortOnFile, AFileShorterThanItsWindowIsRefused) {
