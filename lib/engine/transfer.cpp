@@ -31,7 +31,9 @@ void Transfers::submit(Transfer& transfer) {
     done.home_->finish(done, std::move(outcome));
   };
   if (memory_ != nullptr && transfer.io.device == DeviceId::cache) {
-    perform_mapped(transfer.io);
+    const Result<void> outcome = perform_mapped(transfer.io);
+    transfer.has_failed_ = !outcome;
+    if (!outcome && !local_failure_) local_failure_ = outcome.error();
     local_.push_back(&transfer);
     return;
   }
@@ -40,20 +42,19 @@ void Transfers::submit(Transfer& transfer) {
   port_.submit(transfer.io);
 }
 
-void Transfers::perform_mapped(const IoOp& op) {
-  if (op.kind == IoKind::read) {
-    std::memcpy(op.memory.data(), memory_->view().data() + op.offset_bytes, op.memory.size());
-  } else {
-    memory_->store(op.offset_bytes, op.memory);
-    memory_->flush(op.offset_bytes, op.memory.size());
-  }
+Result<void> Transfers::perform_mapped(const IoOp& op) {
+  if (op.kind == IoKind::read) return memory_->load(op.offset_bytes, op.memory);
+  memory_->store(op.offset_bytes, op.memory);
+  memory_->flush(op.offset_bytes, op.memory.size());
+  if (const Error* failure = memory_->failure()) return *failure;
+  return {};
 }
 
 std::size_t Transfers::run_local() {
   running_.swap(local_);
   const std::size_t count = running_.size();
   for (Transfer* transfer : running_)
-    finish(*transfer, {});
+    finish(*transfer, transfer->has_failed_ ? Result<void>(*local_failure_) : Result<void>());
   running_.clear();
   return count;
 }

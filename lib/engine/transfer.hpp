@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -48,6 +49,7 @@ struct Transfer {
  private:
   friend class Transfers;
   Transfers* home_ = nullptr;
+  bool has_failed_ = false;  ///< in mapped memory
   std::uint64_t ticket_ = 0;
   Transfer* previous_ = nullptr;
   Transfer* following_ = nullptr;
@@ -79,7 +81,10 @@ class Transfers {
     return is_mapped || reinterpret_cast<std::uintptr_t>(memory) % kIoAlignmentBytes == 0;
   }
   bool maps_cache() const noexcept { return memory_ != nullptr; }
-  std::span<const std::byte> mapped() const noexcept { return memory_->view(); }
+  /// Copies from the mapped cache. Errors: io.
+  Result<void> load(std::uint64_t offset_bytes, std::span<std::byte> memory) const {
+    return memory_->load(offset_bytes, memory);
+  }
 
   /// Reads of the cache that start from now on have tickets above this one.
   std::uint64_t last_ticket() const noexcept { return last_ticket_; }
@@ -89,7 +94,7 @@ class Transfers {
   }
 
  private:
-  void perform_mapped(const IoOp& op);
+  Result<void> perform_mapped(const IoOp& op);
   void enter(Transfer& read) noexcept;
   void leave(Transfer& read) noexcept;
   void finish(Transfer& transfer, Result<void> outcome);
@@ -100,6 +105,7 @@ class Transfers {
   Pool<Buffer> buffers_;
   std::vector<Transfer*> local_;
   std::vector<Transfer*> running_;
+  std::optional<Error> local_failure_;  ///< the first one, of mapped memory
   std::size_t in_flight_ = 0;
   std::uint64_t finished_ = 0;
   std::uint64_t last_ticket_ = 0;

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Writeback: picks blocks, joins neighbours, and moves them to the origin in bounded memory.
 #include "engine/writeback_op.hpp"
-
-#include <cstring>
-
 #include "reached.hpp"
 
 namespace wc::engine {
@@ -168,11 +165,11 @@ void Writeback::start(Slot slot) {
 }
 
 void Writeback::read_mapped(Job& job) {
-  const std::span<const std::byte> view = core_.transfers.mapped();
-  std::byte* to = job.memory.data();
+  std::span<std::byte> to = job.memory.span(0, job.slots.size() * core_.block_bytes());
   for (const Slot slot : job.slots) {
-    std::memcpy(to, view.data() + core_.geometry.block_offset_bytes(slot), core_.block_bytes());
-    to += core_.block_bytes();
+    const auto outcome = core_.transfers.load(core_.geometry.block_offset_bytes(slot), to.first(core_.block_bytes()));
+    if (!outcome) return on_written(job, outcome);
+    to = to.subspan(core_.block_bytes());
   }
   write(job);
 }

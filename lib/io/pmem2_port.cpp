@@ -8,12 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
+#include "io/bus_error.hpp"
 #include "writecache/units.hpp"
 
 namespace wc {
@@ -52,6 +51,7 @@ Result<std::unique_ptr<Pmem2Port>> Pmem2Port::create(UniqueFd fd, const PmemWind
   pmem2_config* raw_config = nullptr;
   if (const int answer = ::pmem2_config_new(&raw_config)) return mapping_error(answer);
   const std::unique_ptr<pmem2_config, ConfigDeleter> config(raw_config);
+  catch_bus_errors();
   // The least that is asked for: libpmem2 tells afterwards what the medium really is.
   ::pmem2_config_set_required_store_granularity(config.get(), PMEM2_GRANULARITY_PAGE);
   const unsigned protection = window.writable ? PMEM2_PROT_READ | PMEM2_PROT_WRITE : PMEM2_PROT_READ;
@@ -103,15 +103,20 @@ void Pmem2Port::store(std::uint64_t offset_bytes, std::span<const std::byte> dat
   constexpr std::size_t kWordBytes = sizeof(std::uint64_t);
   const bool is_words = data.size() <= kWordStoreBytesMax && data.size() % kWordBytes == 0 &&
                         reinterpret_cast<std::uintptr_t>(target) % kWordBytes == 0;
-  if (!is_words) {
-    std::memcpy(target, data.data(), data.size());
-    return;
-  }
-  for (std::size_t at = 0; at < data.size(); at += kWordBytes) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, data.data() + at, kWordBytes);
-    std::atomic_ref(*reinterpret_cast<std::uint64_t*>(target + at)).store(word, std::memory_order_release);
-  }
+  const bool is_done =
+      is_words ? store_words_guarded(target, data.data(), data.size()) : copy_guarded(target, data.data(), data.size());
+  if (!is_done)
+    fail({ErrorCode::io, EIO, offset_bytes, "storing in the mapped memory failed (is it full, or cut off?)"});
+}
+
+Result<void> Pmem2Port::load(std::uint64_t offset_bytes, std::span<std::byte> memory) const {
+  if (!contains(offset_bytes, memory.size())) std::abort();  // a bug of the caller
+  if (copy_guarded(memory.data(), base_ + offset_bytes, memory.size())) return {};
+  return Error{ErrorCode::io, EIO, offset_bytes, "reading the mapped memory failed (was it cut off?)"};
+}
+
+void Pmem2Port::fail(Error error) noexcept {
+  if (!failure_) failure_ = std::move(error);
 }
 
 void Pmem2Port::flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept {
@@ -127,20 +132,30 @@ void Pmem2Port::flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) no
 
 Result<void> Pmem2Port::fence() {
   if (map_ == nullptr) return {};
-  if (!has_page_granularity_) {
+  if (has_page_granularity_) {
+    sync_pages();
+  } else {
     drain_();
-    return {};
   }
+  // What was stored in pages that were cut off since is gone, and nobody was told.
+  if (!failure_ && !holds(0, window_.size_bytes)) {
+    fail({ErrorCode::io, EIO, 0, "the mapped file was cut off"});
+  }
+  if (failure_) return *failure_;
+  return {};
+}
+
+/// libpmem2's own page flush aborts the process when msync fails; here the caller hears of it.
+void Pmem2Port::sync_pages() noexcept {
   merge_pages();
-  // libpmem2's own page flush aborts the process when msync fails; here the caller hears of it.
   std::byte* start = base_ - window_.offset_bytes;
   for (const Range& range : unsynced_) {
-    if (failed_errno_ != 0) break;
-    if (::msync(start + range.begin, range.end - range.begin, MS_SYNC) != 0) failed_errno_ = errno;
+    if (failure_) break;
+    if (::msync(start + range.begin, range.end - range.begin, MS_SYNC) != 0) {
+      fail({ErrorCode::io, errno, 0, "making the mapped memory durable failed"});
+    }
   }
   unsynced_.clear();
-  if (failed_errno_ != 0) return Error{ErrorCode::io, failed_errno_, 0, "making the mapped memory durable failed"};
-  return {};
 }
 
 void Pmem2Port::remember_pages(Range range) noexcept {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "io/unique_fd.hpp"
@@ -23,7 +24,8 @@ struct PmemWindow {
 /// A mapped device-DAX node, DAX file or ordinary file. Durable by cache-line flushes where the
 /// memory is persistent, by msync where it is the page cache.
 /// An aligned store of up to 64 bytes is made of 8-byte words, each whole on the medium or absent.
-/// Reading a part that another process has cut off the file raises SIGBUS, as with any mapping.
+/// Where a page cannot be had (it was cut off the file, the file system is full, the medium fails), load and store
+/// fail; touching the view there raises SIGBUS.
 class Pmem2Port final : public PmemPort {
  public:
   /// Errors: unsupported (the medium cannot be mapped), permission, io.
@@ -34,9 +36,11 @@ class Pmem2Port final : public PmemPort {
   Pmem2Port& operator=(const Pmem2Port&) = delete;
 
   std::span<const std::byte> view() const noexcept override;
+  Result<void> load(std::uint64_t offset_bytes, std::span<std::byte> memory) const override;
   void store(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept override;
   void flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept override;
   Result<void> fence() override;
+  const Error* failure() const noexcept override { return failure_ ? &*failure_ : nullptr; }
 
   /// Whether what lies in the window can still be touched: false when the file was cut meanwhile.
   bool holds(std::uint64_t offset_bytes, std::uint64_t length_bytes) const noexcept;
@@ -48,7 +52,9 @@ class Pmem2Port final : public PmemPort {
   };
 
   Pmem2Port(UniqueFd fd, const PmemWindow& window, pmem2_map* map);
+  void fail(Error error) noexcept;
   void remember_pages(Range range) noexcept;
+  void sync_pages() noexcept;
   void merge_pages() noexcept;
   bool contains(std::uint64_t offset_bytes, std::uint64_t length_bytes) const noexcept;
 
@@ -60,8 +66,8 @@ class Pmem2Port final : public PmemPort {
   bool has_page_granularity_ = false;
   void (*flush_lines_)(const void*, std::size_t) = nullptr;
   void (*drain_)() = nullptr;
-  std::vector<Range> unsynced_;  ///< pages on the medium that the next fence makes durable
-  int failed_errno_ = 0;         ///< a failed msync forgets which pages it lost: no later one counts
+  std::vector<Range> unsynced_;   ///< pages on the medium that the next fence makes durable
+  std::optional<Error> failure_;  ///< of a store, or of an msync, which forgets what it lost: no later fence counts
 };
 
 }  // namespace wc

@@ -2,8 +2,6 @@
 // PmemViewPort: reads are copies out of the mapping, writes are stores and flushes, a flush is a fence.
 #include "store/pmem_view_port.hpp"
 
-#include <cstring>
-
 namespace wc::store {
 
 DeviceInfo PmemViewPort::info(DeviceId device) const noexcept {
@@ -37,11 +35,9 @@ Result<void> PmemViewPort::perform(const IoOp& op) {
   if (op.offset_bytes > size || op.memory.size() > size - op.offset_bytes) {
     return Error{ErrorCode::invalid_argument, 0, op.offset_bytes, "beyond the end of the device"};
   }
-  if (op.kind == IoKind::read) {
-    std::memcpy(op.memory.data(), memory_.view().data() + op.offset_bytes, op.memory.size());
-    return {};
-  }
+  if (op.kind == IoKind::read) return memory_.load(op.offset_bytes, op.memory);
   memory_.store(op.offset_bytes, op.memory);
+  if (const Error* failure = memory_.failure()) return *failure;
   memory_.flush(op.offset_bytes, op.memory.size());
   return op.fua ? memory_.fence() : Result<void>{};
 }

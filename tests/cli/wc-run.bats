@@ -6,66 +6,7 @@
 bats_require_minimum_version 1.5.0
 load common.bash
 load contract.bash
-
-setup() {
-  command -v nbdkit >/dev/null || skip "nbdkit is not installed"
-  WC_TOOL=wc-run
-  # Unix sockets have short names.
-  XDG_RUNTIME_DIR=$(mktemp -d /tmp/wc-run.XXXXXX)
-  export XDG_RUNTIME_DIR
-  SERVER=
-}
-
-teardown() {
-  [ -z "${SERVER:-}" ] || kill -9 "$SERVER" 2>/dev/null || true
-  [ -z "${XDG_RUNTIME_DIR:-}" ] || rm -rf "$XDG_RUNTIME_DIR"
-}
-
-# serve WORD...: wc-run in the background until it is ready; sets SERVER and URI.
-serve() {
-  : >"$BATS_TEST_TMPDIR/out"
-  wc-run "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
-  SERVER=$!
-  local turn
-  for ((turn = 0; turn < 200; ++turn)); do
-    URI=$(sed -n 's/^ready //p' "$BATS_TEST_TMPDIR/out")
-    [ -z "$URI" ] || return 0
-    kill -0 "$SERVER" 2>/dev/null || break
-    sleep 0.1
-  done
-  fail "not ready: $(cat "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/err")"
-}
-
-# ended: waits for the server; its exit status.
-ended() {
-  local code=0
-  wait "$SERVER" || code=$?
-  SERVER=
-  no_sanitizer_report "$(cat "$BATS_TEST_TMPDIR/err")"
-  echo "$code" >"$BATS_TEST_TMPDIR/code"
-}
-
-stopped_well() {
-  kill -TERM "$SERVER"
-  ended
-  assert_equal "$(cat "$BATS_TEST_TMPDIR/code")" 0
-}
-
-ctl() {
-  timeout 20 wc-run ctl cache.img "$@"
-}
-
-client() {
-  timeout 60 "${PYTHON[@]}" "$ROOT/tests/cli/nbd_client.py" "$URI" "$1"
-}
-
-# blank_images: an origin of noise and an empty cache.
-blank_images() {
-  CACHE="$BATS_TEST_TMPDIR/cache.img"
-  ORIGIN="$BATS_TEST_TMPDIR/origin.img"
-  truncate -s 4M "$CACHE"
-  head -c 16M /dev/urandom >"$ORIGIN"
-}
+load serve.bash
 
 # table_of WORD...: the table line of a cache served with these words.
 table_of() {
@@ -121,6 +62,18 @@ refused() {
     stopped_well
     rm "$CACHE"
   done
+}
+
+@test "wc-run: kill -9 takes the server along, however many clients it has" {
+  blank_images
+  serve --origin "$ORIGIN" --format "$CACHE"
+  "${PYTHON[@]}" -c 'import nbd, sys, time; h = nbd.NBD(); h.connect_uri(sys.argv[1]); h.pread(512, 0); time.sleep(60)' "$URI" 3>&- &
+  local idle=$!
+  sleep 1
+  killed
+  kill "$idle"
+  serve --origin "$ORIGIN" "$CACHE"
+  stopped_well
 }
 
 @test "wc-run: clients that keep to no block size, or to no size at all" {
@@ -201,13 +154,6 @@ refused() {
   assert_equal "$status" 16
   run wc-run ctl
   assert_equal "$status" 16
-}
-
-@test "wc-run ctl: garbage, half lines and a thousand connections do no harm" {
-  blank_images
-  serve --origin "$ORIGIN" --format "$CACHE"
-  "${PYTHON[@]}" "$ROOT/tests/cli/control_abuse.py" "$XDG_RUNTIME_DIR/writecache/cache.img.ctl"
-  stopped_well
 }
 
 @test "wc-run: a flag wins over the environment, that over the file" {

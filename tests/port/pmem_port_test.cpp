@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -99,6 +100,43 @@ TEST_F(Pmem2PortOnFile, KnowsWhenTheFileWasCut) {
   ASSERT_EQ(::ftruncate(file_.get(), 64 * 1024), 0);
   EXPECT_TRUE((*port)->holds(0, 60 * 1024));
   EXPECT_FALSE((*port)->holds(0, 60 * 1024 + 1));
+}
+
+TEST_F(Pmem2PortOnFile, WhatWasCutOffFailsAndDoesNotEndTheProcess) {
+  auto port = open({4096, kFileBytes - 4096, true});
+  ASSERT_TRUE(port) << port.error().message();
+  ASSERT_EQ(::ftruncate(file_.get(), 64 * 1024), 0);
+  std::vector<std::byte> block(4096, std::byte{1});
+  EXPECT_TRUE((*port)->load(0, block));
+  const auto loaded = (*port)->load(128 * 1024, block);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ErrorCode::io);
+  EXPECT_EQ((*port)->failure(), nullptr);
+  for (const std::size_t bytes : {std::size_t{16}, block.size()}) {
+    (*port)->store(128 * 1024, std::span(block).first(bytes));
+    EXPECT_NE((*port)->failure(), nullptr);
+    EXPECT_FALSE((*port)->fence());
+  }
+  // For good, even if the file grows again: nobody knows what is missing.
+  ASSERT_EQ(::ftruncate(file_.get(), kFileBytes), 0);
+  EXPECT_FALSE((*port)->fence());
+}
+
+TEST_F(Pmem2PortOnFile, AFenceTellsThatStoredPagesWereCutOff) {
+  auto port = open({0, kFileBytes, true});
+  ASSERT_TRUE(port) << port.error().message();
+  const std::vector<std::byte> block(4096, std::byte{1});
+  (*port)->store(512 * 1024, block);
+  (*port)->flush(512 * 1024, block.size());
+  ASSERT_EQ(::ftruncate(file_.get(), 64 * 1024), 0);
+  EXPECT_FALSE((*port)->fence());
+}
+
+TEST_F(Pmem2PortOnFile, ABusErrorOfSomebodyElseEndsTheProcess) {
+  auto port = open({0, kFileBytes, true});
+  ASSERT_TRUE(port) << port.error().message();
+  // By the signal, or by the report of a sanitizer.
+  EXPECT_EXIT(::raise(SIGBUS), [](int status) { return status != 0; }, "");
 }
 
 TEST_F(Pmem2PortOnFile, AFileShorterThanItsWindowIsRefused) {

@@ -57,7 +57,8 @@ void EngineLoad::settle() {
 void EngineLoad::place(Slot& slot) {
   const std::uint64_t block_bytes = engine_.options().block_bytes;
   const std::uint64_t device_blocks = engine_.size_bytes() / block_bytes;
-  const std::uint64_t blocks = options_.span_blocks == 0 ? device_blocks : std::min(device_blocks, options_.span_blocks);
+  const std::uint64_t blocks =
+      options_.span_blocks == 0 ? device_blocks : std::min(device_blocks, options_.span_blocks);
   const std::uint64_t count = 1 + random_.below(std::min<std::uint64_t>(options_.max_blocks, blocks));
   std::uint64_t offset = random_.below(blocks - count + 1) * block_bytes;
   std::uint64_t length = count * block_bytes;
@@ -78,8 +79,8 @@ void EngineLoad::send_random(Slot& slot) {
     auto& self = *static_cast<Slot*>(done.owner);
     self.load->on_done(self, outcome);
   };
-  const std::uint64_t choice = random_.below(options_.read_weight + options_.write_weight + options_.flush_weight +
-                                             options_.discard_weight);
+  const std::uint64_t choice =
+      random_.below(options_.read_weight + options_.write_weight + options_.flush_weight + options_.discard_weight);
   if (choice < options_.flush_weight) return send_flush(slot);
   place(slot);
   const std::uint64_t length = request.length_bytes;
@@ -153,22 +154,32 @@ void EngineLoad::on_done(Slot& slot, const Result<void>& outcome) {
   }
 }
 
-bool EngineLoad::run(bool flushes_at_end) {
-  const std::size_t every = options_.requests / (options_.controls.size() + 1) + 1;
-  std::size_t controls_sent = 0;
-  for (unsigned sent = 0; sent < options_.requests && !has_failed_; ++sent) {
-    if (options_.pause_one_in != 0 && random_.one_in(options_.pause_one_in)) settle();
-    if (sent != 0 && sent % every == 0 && controls_sent < options_.controls.size()) {
-      send_control(options_.controls[controls_sent++]);
+/// Lets time pass as a program does that waits for I/O and timers alone.
+void EngineLoad::idle() {
+  constexpr std::uint64_t kNsPerMs = 1'000'000;
+  constexpr unsigned kIdleStepsMax = 10'000;
+  const std::uint64_t end_ns = clock_.now_ns() + random_.below(options_.idle_ms_max * kNsPerMs + 1);
+  unsigned steps_at_once = 0;
+  while (clock_.now_ns() < end_ns) {
+    if (engine_.has_io_in_flight()) {
+      engine_.step(Wait::for_one);
+      continue;
     }
-    Slot* slot = free_slot();
-    for (; slot == nullptr; slot = free_slot())
-      step();
-    send_random(*slot);
-    if (random_.one_in(2)) step();
+    const std::uint64_t next_ns = std::min(engine_.next_deadline_ns().value_or(end_ns), end_ns);
+    if (next_ns > clock_.now_ns()) {
+      clock_.advance_ns(next_ns - clock_.now_ns());
+      steps_at_once = 0;
+    } else if (++steps_at_once > kIdleStepsMax) {
+      violation_ = "an idle engine asks to be called again and again";
+      has_failed_ = true;
+      return;
+    }
+    engine_.step(Wait::no);
   }
-  while (controls_sent < options_.controls.size() && !has_failed_)
-    send_control(options_.controls[controls_sent++]);
+}
+
+bool EngineLoad::run(bool flushes_at_end) {
+  send_all();
   settle();
   if (flushes_at_end && !has_failed_) {
     Slot& slot = *slots_.front();
@@ -181,6 +192,26 @@ bool EngineLoad::run(bool flushes_at_end) {
     send_flush(slot);
     settle();
   }
+  return !has_failed_;
+}
+
+bool EngineLoad::send_all() {
+  const std::size_t every = options_.requests / (options_.controls.size() + 1) + 1;
+  std::size_t controls_sent = 0;
+  for (unsigned sent = 0; sent < options_.requests && !has_failed_; ++sent) {
+    if (options_.pause_one_in != 0 && random_.one_in(options_.pause_one_in)) settle();
+    if (options_.idle_one_in != 0 && random_.one_in(options_.idle_one_in)) idle();
+    if (sent != 0 && sent % every == 0 && controls_sent < options_.controls.size()) {
+      send_control(options_.controls[controls_sent++]);
+    }
+    Slot* slot = free_slot();
+    for (; slot == nullptr; slot = free_slot())
+      step();
+    send_random(*slot);
+    if (random_.one_in(2)) step();
+  }
+  while (controls_sent < options_.controls.size() && !has_failed_)
+    send_control(options_.controls[controls_sent++]);
   return !has_failed_;
 }
 

@@ -19,17 +19,19 @@ namespace wc::sim {
 struct LoadOptions {
   std::uint64_t seed = 1;
   unsigned requests = 40;
-  unsigned depth = 4;               ///< requests in flight
-  unsigned max_blocks = 4;          ///< of one request
-  std::uint64_t span_blocks = 0;    ///< of the device that is used, 0: all
+  unsigned depth = 4;             ///< requests in flight
+  unsigned max_blocks = 4;        ///< of one request
+  std::uint64_t span_blocks = 0;  ///< of the device that is used, 0: all
   unsigned read_weight = 4;
   unsigned write_weight = 8;
   unsigned flush_weight = 2;
   unsigned discard_weight = 0;
-  unsigned fua_one_in = 0;          ///< of writes
-  unsigned metadata_one_in = 0;     ///< of writes
-  unsigned partial_one_in = 0;      ///< of reads and writes: not aligned to blocks
-  unsigned pause_one_in = 0;        ///< between requests: until nothing is in flight and timers have run
+  unsigned fua_one_in = 0;            ///< of writes
+  unsigned metadata_one_in = 0;       ///< of writes
+  unsigned partial_one_in = 0;        ///< of reads and writes: not aligned to blocks
+  unsigned pause_one_in = 0;          ///< between requests: until nothing is in flight and timers have run
+  unsigned idle_one_in = 0;           ///< between requests: nothing is sent for a while
+  std::uint64_t idle_ms_max = 0;      ///< how long at most
   std::vector<ControlKind> controls;  ///< sent between the requests, evenly
 };
 
@@ -43,6 +45,8 @@ class EngineLoad {
 
   /// Runs all requests and, if asked to, a flush at the end. False if a request failed.
   bool run(bool flushes_at_end);
+  /// Sends all requests and leaves the last ones in flight, for a power cut: the engine must go before the load does.
+  bool send_all();
   /// What a request may not have answered; empty if all is well.
   const std::string& violation() const noexcept { return violation_; }
 
@@ -56,6 +60,7 @@ class EngineLoad {
   Slot* free_slot();
   void step();
   void settle();
+  void idle();
 
   Engine& engine_;
   EngineOracle& oracle_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "sim/random.hpp"
 
@@ -23,8 +24,8 @@ SectorBytes content_of(Sector sector, EngineOracle::Id id) {
 
 }  // namespace
 
-EngineOracle::EngineOracle(const Bytes& origin)
-    : origin_(origin), changes_(1), sectors_(sectors_of_bytes(origin.size())) {}
+EngineOracle::EngineOracle(const Bytes& origin, Bytes below)
+    : origin_(origin), below_(std::move(below)), changes_(1), sectors_(sectors_of_bytes(origin.size())) {}
 
 EngineOracle::Id EngineOracle::add(std::uint64_t offset_bytes, std::uint64_t length_bytes, bool is_discard) {
   Change change;
@@ -75,7 +76,8 @@ void EngineOracle::end_flush(std::uint64_t token) {
 
 bool EngineOracle::is_version(Sector sector, Id id, std::span<const std::byte> bytes) const {
   if (id == 0) {
-    return std::equal(bytes.begin(), bytes.end(), origin_.begin() + static_cast<std::ptrdiff_t>(bytes_of_sectors(sector)));
+    return std::equal(bytes.begin(), bytes.end(),
+                      origin_.begin() + static_cast<std::ptrdiff_t>(bytes_of_sectors(sector)));
   }
   const auto expected = content_of(sector, id);
   return std::equal(bytes.begin(), bytes.end(), expected.begin());
@@ -91,7 +93,11 @@ bool EngineOracle::is_any(Sector sector, std::size_t first, std::size_t end, std
       continue;
     }
     const bool is_zero = std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
-    if (is_zero || is_any(sector, 0, i, bytes)) return true;
+    const bool is_below =
+        !below_.empty() &&
+        std::equal(bytes.begin(), bytes.end(), below_.begin() + static_cast<std::ptrdiff_t>(bytes_of_sectors(sector)));
+    if (is_zero || is_below) return true;
+    first = 0;
   }
   return false;
 }
@@ -148,7 +154,8 @@ std::string EngineOracle::check_whole_blocks(std::span<const std::byte> content,
       const auto bytes = content.subspan(bytes_of_sectors(first + i), kSectorBytes);
       if (history.versions != sectors_[first].versions) break;
       const bool is_same = id < changes_.size() && id != 0 ? load_u64(bytes, 0) == id : is_version(first + i, 0, bytes);
-      if (!is_same) return "a block is torn: " + describe(first + i, bytes) + ", its first sector " + std::to_string(id);
+      if (!is_same)
+        return "a block is torn: " + describe(first + i, bytes) + ", its first sector " + std::to_string(id);
     }
   }
   return {};

@@ -19,7 +19,9 @@ class EngineOracle {
  public:
   using Id = std::uint64_t;
 
-  explicit EngineOracle(const Bytes& origin);
+  /// `origin`: what is seen at first. `below`: what lies on the origin device itself where dirty blocks of the cache
+  /// hide it; a discard may uncover it.
+  explicit EngineOracle(const Bytes& origin, Bytes below = {});
 
   /// A write is submitted: fills its memory with content that names it.
   Id begin_write(std::uint64_t offset_bytes, std::span<std::byte> memory);
@@ -62,6 +64,7 @@ class EngineOracle {
   std::string describe(Sector sector, std::span<const std::byte> bytes) const;
 
   Bytes origin_;
+  Bytes below_;
   std::vector<Change> changes_;
   std::vector<History> sectors_;
   std::uint64_t acknowledged_ = 0;

@@ -3,11 +3,13 @@
 #define NBDKIT_API_VERSION 2
 #include <fcntl.h>
 #include <nbdkit-plugin.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -133,6 +135,8 @@ int on_get_ready() {
 int on_after_fork() {
   const int outcome = guarded("writecache", []() -> Result<void> {
     Plugin& self = plugin();
+    // nbdkit would rather be told to end, and then wait for its clients, when wc-run is killed.
+    if (self.settings.report_fd >= 0) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (auto started = self.loop->start(); !started) return started;
     self.is_started = true;
     return self.control ? self.control->start() : Result<void>();

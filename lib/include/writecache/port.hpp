@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "writecache/api.hpp"
@@ -71,14 +72,21 @@ class WC_API IoPort {
 };
 
 /// Persistent memory that is mapped: the type-p cache of the engine.
-/// Contract: what `store` wrote is durable after `flush` of its range and a later `fence`.
+/// Contract: what `store` wrote is durable after `flush` of its range and a later `fence`. Where a store fails,
+/// `failure` tells it at once, and every later fence fails.
 class WC_API PmemPort {
  public:
   virtual ~PmemPort() = default;
-  virtual std::span<const std::byte> view() const noexcept = 0;  ///< the whole window, for reading
+  virtual std::span<const std::byte> view() const noexcept = 0;  ///< the whole window
+  /// Copies a part of the window out of it. Errors: io, where touching the view would raise a signal.
+  virtual Result<void> load(std::uint64_t offset_bytes, std::span<std::byte> memory) const {
+    std::memcpy(memory.data(), view().data() + offset_bytes, memory.size());
+    return {};
+  }
   virtual void store(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept = 0;
   virtual void flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept = 0;
   virtual Result<void> fence() = 0;
+  virtual const Error* failure() const noexcept { return nullptr; }  ///< the first one of a store, for good
 };
 
 /// Time for rates, progress and timers. Never wall-clock time.
