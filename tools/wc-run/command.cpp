@@ -9,6 +9,7 @@
 #include "common/command.hpp"
 #include "wc-run/nbd_server.hpp"
 #include "wc-run/options.hpp"
+#include "wc-run/pending_file.hpp"
 #include "wc-run/server_process.hpp"
 #include "wc-run/server_watch.hpp"
 #include "wc-run/unix_socket.hpp"
@@ -43,6 +44,7 @@ int run_server(Console& console, RunOptions& options) {
   ServerSettings& settings = options.settings;
   const std::string base = runtime_directory() + "/" + settings.name;
   settings.control = base + ".ctl";
+  settings.pending = base + ".pending";
   const NbdAddress nbd = options.nbd.value_or(NbdAddress{base + ".nbd", {}, {}});
   settings.uri = options.ublk ? "" : nbd.uri();
   const std::string nbd_path = options.ublk ? "" : nbd.path;
@@ -54,13 +56,15 @@ int run_server(Console& console, RunOptions& options) {
   }
   ServerWatch watch(console, settings);
   if (auto taken = watch.take_signals(); !taken) return console.fail({}, taken.error());
-  ServerProcess server;
-  const auto started = server.start([&](int report_fd) {
-    settings.report_fd = report_fd;
-    return options.ublk ? serve_ublk(settings, *options.ublk) : serve_nbd(settings, nbd, options.nbdkit_options);
+  const int status = watch.run([&](ServerProcess& server, bool takes_over) {
+    settings.takes_over = takes_over;
+    if (!nbd_path.empty()) static_cast<void>(remove_stale_socket(nbd_path));
+    return server.start([&](int report_fd) {
+      settings.report_fd = report_fd;
+      return options.ublk ? serve_ublk(settings, *options.ublk) : serve_nbd(settings, nbd, options.nbdkit_options);
+    });
   });
-  if (!started) return console.fail({}, started.error());
-  const int status = watch.run(server);
+  PendingFile::remove(settings.pending);
   if (!nbd_path.empty()) static_cast<void>(remove_stale_socket(nbd_path));
   static_cast<void>(remove_stale_socket(settings.control));
   return status;

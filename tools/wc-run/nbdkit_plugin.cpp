@@ -19,6 +19,7 @@
 #include "wc-run/control_socket.hpp"
 #include "wc-run/engine_errno.hpp"
 #include "wc-run/engine_loop.hpp"
+#include "wc-run/pending_file.hpp"
 #include "wc-run/server_process.hpp"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -35,7 +36,8 @@ struct Plugin {
   std::unique_ptr<EngineLoop> loop;
   std::unique_ptr<ByteDevice> device;
   std::unique_ptr<ControlSocket> control;
-  bool is_started = false;  ///< the loop
+  PendingFile* pending = nullptr;  ///< the engine's, or null
+  bool is_started = false;         ///< the loop
   bool can_discard = false;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_bytes = 0;
@@ -99,11 +101,21 @@ int on_config_complete() {
 
 void on_dump_plugin() { ::puts("writecache_types=s p"); }
 
+/// The cache, and what a server that died under a wc-run had acknowledged and not committed.
+Result<LiveCache> open_with_pending() {
+  const ServerSettings& settings = plugin().settings;
+  if (settings.pending.empty() || settings.read_only) return open_live_cache(settings);
+  auto pending = settings.takes_over ? PendingFile::reopen(settings.pending) : PendingFile::create(settings.pending);
+  if (!pending) return pending.error();
+  plugin().pending = pending->get();
+  return open_live_cache(settings, std::move(*pending));
+}
+
 /// Opens everything, so that what is wrong is said before nbdkit goes into the background.
 int on_get_ready() {
   try {
     Plugin& self = plugin();
-    auto live = open_live_cache(self.settings);
+    auto live = open_with_pending();
     if (!live) {
       report("error", live.error().message());
       return -1;
@@ -151,6 +163,7 @@ void on_cleanup() {
   if (!self.loop) return;
   const Result<void> outcome = self.is_started ? self.loop->stop() : self.loop->close();
   report_end(outcome);
+  if (self.pending != nullptr) self.pending->remove();
   self.control.reset();
   self.device.reset();
   self.loop.reset();

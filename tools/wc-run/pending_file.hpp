@@ -31,6 +31,7 @@ class PendingFile final : public PendingLog {
   void taken_over(Sequence sequence) noexcept override;
   /// After an orderly end: there is nothing to bring back.
   void remove() noexcept;
+  static void remove(const std::string& path) noexcept { PendingFile(path).remove(); }
 
  private:
   struct Header;

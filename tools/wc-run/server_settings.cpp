@@ -131,8 +131,9 @@ std::optional<std::string> ServerSettings::set(const std::string& given_name, co
   const std::string key = underscored(given_name);
   if (text.empty()) return key + " has an empty value";
   if (const OptionalArgument* argument = find_optional_argument(key)) return set_optional(*this, *argument, text);
-  const std::map<std::string_view, std::string*> texts{
-      {"cache", &cache}, {"origin", &origin}, {"name", &name}, {"control", &control}, {"uri", &uri}};
+  const std::map<std::string_view, std::string*> texts{{"cache", &cache}, {"origin", &origin},
+                                                       {"name", &name},   {"control", &control},
+                                                       {"uri", &uri},     {"pending", &pending}};
   if (const auto found = texts.find(key); found != texts.end()) {
     *found->second = text;
     return std::nullopt;
@@ -142,6 +143,7 @@ std::optional<std::string> ServerSettings::set(const std::string& given_name, co
   if (key == "no_overwrite") return set_switch(no_overwrite, key, text);
   if (key == "read_only") return set_switch(read_only, key, text);
   if (key == "format") return set_switch(format, key, text);
+  if (key == "takes_over") return set_switch(takes_over, key, text);
   if (key == "length") return set_sectors(length, key, text);
   if (key == "report_fd") return set_report_fd(*this, text);
   if (key == "start_sector" || key == "origin_start_sector") {
@@ -173,6 +175,8 @@ std::vector<std::string> ServerSettings::words() const {
   add("name", name);
   add("control", control);
   add("uri", uri);
+  add("pending", pending);
+  if (takes_over) add("takes_over", "true");
   if (report_fd >= 0) add("report_fd", std::to_string(report_fd));
   return result;
 }

@@ -48,10 +48,12 @@ struct ServerSettings {
   bool no_overwrite = false;
   bool read_only = false;
   bool format = false;
-  std::string name;     ///< of the control socket, for people
-  std::string control;  ///< path of the control socket; empty: none
-  std::string uri;      ///< where clients connect, for people
-  int report_fd = -1;   ///< where the plugin tells wc-run how it goes
+  std::string name;         ///< of the control socket, for people
+  std::string control;      ///< path of the control socket; empty: none
+  std::string uri;          ///< where clients connect, for people
+  int report_fd = -1;       ///< where the server tells wc-run how it goes
+  std::string pending;      ///< path of the log of uncommitted blocks (PendingFile); empty: none
+  bool takes_over = false;  ///< what a server before us left there is brought back
 
   /// Sets one value from its text. Names have underscores or dashes. Returns what is wrong with it, if anything.
   std::optional<std::string> set(const std::string& name, const std::string& text);

@@ -11,7 +11,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "wc-run/nbd_server.hpp"
 #include "wc-run/unix_socket.hpp"
@@ -21,6 +24,9 @@ namespace {
 
 constexpr int kAnswerSeconds = 5;
 constexpr int kGraceMs = 500;
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+constexpr std::size_t kRestartsMax = 20;  // in the time below
+constexpr std::uint64_t kRestartsNs = 60 * kNsPerSecond;
 
 }  // namespace
 
@@ -39,19 +45,39 @@ Result<void> ServerWatch::take_signals() {
   return {};
 }
 
-int ServerWatch::run(ServerProcess& server) {
+int ServerWatch::run(const Start& start) {
+  auto server = std::make_unique<ServerProcess>();
+  if (auto started = start(*server, false); !started) return console_.fail({}, started.error());
   for (;;) {
-    std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {are_reports_over_ ? -1 : server.report_fd(), POLLIN, 0}}};
+    std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {are_reports_over_ ? -1 : server->report_fd(), POLLIN, 0}}};
     // nbdkit waits for idle clients to hang up; once the cache is closed they have nothing to wait for.
     const int ready_count = ::poll(fds.data(), fds.size(), has_stopped_ ? kGraceMs : -1);
-    if (ready_count == 0) server.send_signal(SIGKILL);
-    if (fds[1].revents != 0) take_reports(server);
-    if (fds[0].revents != 0) take_signal(server);
-    if (const auto wait_status = server.poll_exit()) {
-      take_reports(server);
-      return exit_status(*wait_status);
-    }
+    if (ready_count == 0) server->send_signal(SIGKILL);
+    if (fds[1].revents != 0) take_reports(*server);
+    if (fds[0].revents != 0) take_signal(*server);
+    const auto wait_status = server->poll_exit();
+    if (!wait_status) continue;
+    take_reports(*server);
+    if (!may_restart(*wait_status)) return exit_status(*wait_status);
+    console_.warn(settings_.cache, "the server was killed by signal " + std::to_string(WTERMSIG(*wait_status)) +
+                                       " and is started again; nothing that was acknowledged is lost");
+    server = std::make_unique<ServerProcess>();
+    are_reports_over_ = false;
+    if (auto started = start(*server, true); !started) return console_.fail({}, started.error());
   }
+}
+
+/// A server that served well until something killed it, and not all the time.
+bool ServerWatch::may_restart(int wait_status) {
+  if (!WIFSIGNALED(wait_status) || !is_ready_ || is_stopping_ || has_stopped_ || has_failed_) return false;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  restarts_ns_.push_back(static_cast<std::uint64_t>(now.tv_sec) * kNsPerSecond +
+                         static_cast<std::uint64_t>(now.tv_nsec));
+  if (restarts_ns_.size() <= kRestartsMax) return true;
+  const bool is_often = restarts_ns_.back() - restarts_ns_.front() < kRestartsNs;
+  restarts_ns_.pop_front();
+  return !is_often;
 }
 
 void ServerWatch::take_reports(ServerProcess& server) {
@@ -73,7 +99,7 @@ void ServerWatch::on_report(const std::string& line) {
 }
 
 void ServerWatch::on_ready(const std::string& uri) {
-  is_ready_ = true;
+  if (std::exchange(is_ready_, true)) return;
   console_.text("ready {}\n", uri);
   if (console_.options().json) {
     console_.print_json({{"uri", uri}, {"name", settings_.name}, {"control", settings_.control}});
