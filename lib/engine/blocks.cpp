@@ -39,8 +39,14 @@ void Blocks::put(Slot slot, Sector sector, std::uint64_t now_ns) {
   // One that is leaving frees itself.
   if (older != kNoSlot && table_.has(older, Flag::aged)) {
     age_.remove(older);
-    table_.set(older, superseded_flag(open_sequence_));
-    superseded(open_sequence_).push_back(table_, older);
+    if (is_uncommitted(older)) {
+      WC_REACHED("engine: a run of fresh blocks replaces uncommitted ones");
+      table_.set(older, Flag::replaced);
+      replaced_.push_back(table_, older);
+    } else {
+      table_.set(older, superseded_flag(open_sequence_));
+      superseded(open_sequence_).push_back(table_, older);
+    }
   }
   ++uncommitted_[open_sequence_ & 1];
   ++used_;
@@ -65,6 +71,10 @@ void Blocks::unlink(Slot slot) {
     if (!table_.has(slot, superseded_flag(parity))) continue;
     superseded(parity).remove(table_, slot);
     table_.clear(slot, superseded_flag(parity));
+  }
+  if (table_.has(slot, Flag::replaced)) {
+    replaced_.remove(table_, slot);
+    table_.clear(slot, Flag::replaced);
   }
   const Sequence sequence = table_.sequence(slot);
   if (sequence < seq_count_ || sequence > open_sequence_) return;
@@ -99,6 +109,11 @@ void Blocks::mark_free(Slot slot) {
   marked_.push_back(table_, slot);
   --used_;
   store_->changed(slot);
+}
+
+void Blocks::free_replaced() {
+  while (!replaced_.empty())
+    mark_free(replaced_.front());
 }
 
 void Blocks::committed() {

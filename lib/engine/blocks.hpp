@@ -21,7 +21,8 @@ using index::Slot;
 
 /// Entries, and the lists they are in:
 ///   free -> allocate() -> age list (uncommitted, then committed) -> begin_writeback() -> mark_free()
-///                                   \-> superseded by a newer one -> committed() -> mark_free()
+///                                   |-> superseded by a newer one -> committed() -> mark_free()
+///                                   \-> replaced by one of the same number -> free_replaced(), before the commit
 ///   marked free -> begin_sync() -> end_sync(): out of the table -> quarantine -> free
 /// An entry stays in the table, and can be found, until its free mark is durable. So whoever finds no entry may write
 /// to the origin, and who finds no older entry of a sector may free the newest.
@@ -50,7 +51,8 @@ class Blocks {
   std::uint64_t in_writeback() const noexcept { return in_writeback_; }
   std::uint64_t available() const noexcept { return free_.size(); }
   bool has_marked() const noexcept { return !marked_.empty(); }
-  bool has_unsettled_marks() const noexcept { return !marked_.empty() || !syncing_.empty() || !quarantine_.empty(); }
+  /// Free marks are to be made durable, or being so: their blocks can be had soon.
+  bool has_marks_under_way() const noexcept { return !marked_.empty() || !syncing_.empty(); }
   const index::AgeList& age() const noexcept { return age_; }
 
   bool is_uncommitted(Slot slot) const noexcept { return table_.sequence(slot) == open_sequence_; }
@@ -67,7 +69,8 @@ class Blocks {
   void add_pending(Slot slot, Sector sector, std::uint64_t now_ns) { put(slot, sector, now_ns); }
 
   // ---- writing
-  /// A free block becomes the newest, uncommitted entry of a sector. kNoSlot if none is free.
+  /// A free block becomes the newest, uncommitted entry of a sector; an older one leaves when it is committed. kNoSlot
+  /// if none is free.
   Slot allocate(Sector sector, std::uint64_t now_ns);
   /// The same, only if the next block in order is this one.
   bool allocate_if_next(Slot slot, Sector sector, std::uint64_t now_ns);
@@ -86,6 +89,9 @@ class Blocks {
   // ---- the commit
   /// From now on entries get the next number.
   void open_next() noexcept { ++open_sequence_; }
+  /// What is replaced by entries of the same number is marked free. Two entries of one sector and one number must
+  /// never be valid: the marks belong to the cycle that commits, or to an earlier one.
+  void free_replaced();
   /// S has become the open number: what is superseded by now committed entries is marked free.
   void committed();
   void begin_sync() noexcept;
@@ -93,6 +99,8 @@ class Blocks {
   void end_sync(std::uint64_t last_ticket);
   /// Hands out blocks that no read in flight uses any more. Returns true if there were any.
   bool release(std::uint64_t oldest_ticket);
+  /// As after the start: free blocks in ascending order are handed out from the lowest one on.
+  void rewind_free() noexcept { free_.rewind(); }
 
  private:
   struct Batch {
@@ -117,6 +125,7 @@ class Blocks {
   std::uint64_t used_ = 0;
   std::uint64_t in_writeback_ = 0;
   std::array<index::SlotList, 2> superseded_;  // by the parity of the number that supersedes
+  index::SlotList replaced_;
   index::SlotList marked_;
   index::SlotList syncing_;
   index::SlotList quarantine_;

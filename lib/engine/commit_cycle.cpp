@@ -70,6 +70,7 @@ bool CommitCycle::start_sync() {
   are_frees_wanted_ = false;
   for (FreeSource* source : sources_)
     source->apply_frees(number_);
+  if (is_commit_) core_.blocks.free_replaced();
   if (!is_commit_ && !has_overwritten_ && !core_.blocks.has_marked()) {
     end();
     return true;

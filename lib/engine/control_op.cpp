@@ -4,16 +4,32 @@
 
 namespace wc::engine {
 
+void Controls::submit(Control& control) noexcept {
+  const bool is_instant = control.kind == ControlKind::flush_on_suspend || control.kind == ControlKind::clear_stats;
+  (is_instant ? instant_ : queue_).push(control);
+}
+
 bool Controls::advance() {
+  bool any = false;
+  while (Control* control = instant_.pop()) {
+    finish(*control, *run(*control));
+    any = true;
+  }
   Control* control = queue_.front();
-  if (control == nullptr) return false;
+  if (control == nullptr) return any;
+  const bool was_started = is_started_ || is_suspending_;
   auto outcome = run(*control);
-  if (!outcome) return false;
+  // What has just been started has work for others.
+  if (!outcome) return any || !was_started;
   is_started_ = is_written_back_ = false;
   queue_.pop();
-  ++core_.completed;
-  if (control->on_done != nullptr) control->on_done(*control, std::move(*outcome));
+  finish(*control, std::move(*outcome));
   return true;
+}
+
+void Controls::finish(Control& control, Result<void> outcome) {
+  ++core_.completed;
+  if (control.on_done != nullptr) control.on_done(control, std::move(outcome));
 }
 
 std::optional<Result<void>> Controls::run(const Control& control) {
@@ -33,6 +49,8 @@ std::optional<Result<void>> Controls::run(const Control& control) {
     case ControlKind::suspend:
       return suspend();
     case ControlKind::resume:
+      // The driver looks for free blocks again.
+      if (is_suspended_) core_.blocks.rewind_free();
       is_suspended_ = false;
       return Result<void>();
   }
@@ -58,6 +76,7 @@ std::optional<Result<void>> Controls::write_everything_back() {
 
 std::optional<Result<void>> Controls::suspend() {
   is_suspending_ = true;
+  writeback_.set_hurry(true);
   if (core_.operations.taken() != 0) return std::nullopt;
   std::optional<Result<void>> outcome = Result<void>();
   if (core_.error) {
@@ -72,8 +91,11 @@ std::optional<Result<void>> Controls::suspend() {
     }
     if (!cycle_.is_settled()) cycle_.want_commit();
     if (core_.blocks.has_marked()) cycle_.want_frees();
-    if (!cycle_.is_settled() || core_.blocks.has_marked() || !writeback_.is_idle()) return std::nullopt;
+    if (!cycle_.is_settled() || core_.blocks.has_marked() || !writeback_.is_idle() || writeback_.wants_background()) {
+      return std::nullopt;
+    }
   }
+  writeback_.set_hurry(false);
   flushes_on_suspend_ = is_suspending_ = false;
   is_suspended_ = true;
   return outcome;

@@ -14,6 +14,7 @@ Transfer& Transfers::take() {
   transfer.copy_to = {};
   transfer.copy_skip_bytes = 0;
   transfer.role = TransferRole::other;
+  transfer.overwrites_committed = transfer.has_uncommitted = false;
   transfer.slot = index::kNoSlot;
   transfer.slot_count = 0;
   transfer.io.fua = false;

@@ -25,9 +25,8 @@ struct Buffer {
 /// What a transfer did to the cache, for who started it.
 enum class TransferRole : std::uint8_t {
   other,
-  fresh,        ///< data of newly allocated blocks
-  uncommitted,  ///< data of uncommitted blocks, in place
-  committed,    ///< data of committed blocks, in place
+  fresh,     ///< data of newly allocated blocks
+  in_place,  ///< data of blocks that are there already
 };
 
 class Transfers;
@@ -44,6 +43,8 @@ struct Transfer {
   TransferRole role = TransferRole::other;
   index::Slot slot = index::kNoSlot;  ///< first of `slot_count` neighbours that are written
   std::uint32_t slot_count = 0;
+  bool overwrites_committed = false;  ///< some of them are
+  bool has_uncommitted = false;       ///< some of them belong to the commit of `epoch`
   Sequence epoch = 0;
 
  private:

@@ -87,9 +87,12 @@ bool Writes::goes_around(std::uint64_t block, bool is_metadata) const noexcept {
          core_.extent_of(block) != core_.block_bytes();
 }
 
-/// Where one block goes, with the driver's counters for it.
+/// Where the first block of a run goes. As the driver does, a run counts a hit for its first block alone.
 Writes::Place Writes::place(std::uint64_t block, bool is_metadata) {
   const Slot found = core_.find(block);
+  const bool needs_block = found != kNoSlot ? !can_overwrite(found) : !goes_around(block, is_metadata);
+  // The driver has such blocks in its free list already; they are waited for, but not counted as missing.
+  if (needs_block && core_.blocks.available() == 0 && core_.blocks.has_marks_under_way()) return {Where::wait};
   if (found != kNoSlot) {
     const bool is_uncommitted = core_.blocks.is_uncommitted(found);
     ++(is_uncommitted ? core_.stats.write_hits_uncommitted : core_.stats.write_hits_committed);
@@ -104,7 +107,8 @@ Writes::Place Writes::place(std::uint64_t block, bool is_metadata) {
   return {Where::wait};
 }
 
-/// How many blocks from `position` on go the same way, in neighbouring places; fresh ones are allocated.
+/// How many blocks from `position` on go the same way, in neighbouring places; fresh ones are allocated, beside entries
+/// that may be there already: one I/O is better than several.
 std::uint64_t Writes::extend(const Operation& operation, Place place, std::uint64_t limit_blocks) {
   const std::uint64_t first = operation.position;
   std::uint64_t count = 1;
@@ -114,12 +118,12 @@ std::uint64_t Writes::extend(const Operation& operation, Place place, std::uint6
     const auto neighbour = static_cast<Slot>(place.slot + count);
     if (place.where == Where::in_place) {
       if (found != neighbour || !can_overwrite(found)) break;
-      // One I/O is either part of the next commit or not.
-      if (core_.blocks.is_uncommitted(found) != core_.blocks.is_uncommitted(place.slot)) break;
+      // Only the driver's counters ask for it: its runs end before a block that has an older entry, too.
+      const Slot older = core_.blocks.find_older(found);
+      if (older != kNoSlot && !core_.blocks.has(older, Flag::freeing)) break;
+    } else if (place.where == Where::fresh) {
+      if (!core_.blocks.allocate_if_next(neighbour, core_.sector_of(block), core_.now_ns)) break;
     } else if (found != kNoSlot) {
-      break;
-    } else if (place.where == Where::fresh &&
-               !core_.blocks.allocate_if_next(neighbour, core_.sector_of(block), core_.now_ns)) {
       break;
     }
   }
@@ -165,12 +169,8 @@ void Writes::issue(Operation& operation) {
 
 void Writes::count_run(const Run& run) noexcept {
   core_.stats.writes += run.count;
-  if (run.place.where == Where::around) {
-    core_.stats.writes_around += run.count;
-  } else {
-    // All but the first count as allocated, even if they are overwritten in place: so does the driver.
-    core_.stats.writes_allocated += run.count - (run.place.where == Where::in_place ? 1 : 0);
-  }
+  if (run.place.where == Where::around) core_.stats.writes_around += run.count;
+  if (run.place.where == Where::fresh) core_.stats.writes_allocated += run.count;
 }
 
 void Writes::submit(Operation& operation, const Run& run) {
@@ -202,11 +202,11 @@ void Writes::submit(Operation& operation, const Run& run) {
     transfer.slot = slot;
     transfer.slot_count = count;
     transfer.epoch = core_.blocks.open_sequence();
-    transfer.role = run.place.where == Where::fresh     ? TransferRole::fresh
-                    : core_.blocks.is_uncommitted(slot) ? TransferRole::uncommitted
-                                                        : TransferRole::committed;
+    transfer.role = run.place.where == Where::fresh ? TransferRole::fresh : TransferRole::in_place;
+    for (std::uint32_t i = 0; i < count; ++i)
+      (core_.blocks.is_uncommitted(slot + i) ? transfer.has_uncommitted : transfer.overwrites_committed) = true;
     core_.blocks.begin_writing(slot, count);
-    if (transfer.role != TransferRole::committed) cycle_.data_started(transfer.epoch);
+    if (transfer.has_uncommitted) cycle_.data_started(transfer.epoch);
     operation.has_cached = true;
   }
   transfer.io.memory = memory;
@@ -218,12 +218,9 @@ void Writes::note_done(Transfer& transfer, const Result<void>& outcome) {
   auto& operation = *static_cast<Operation*>(transfer.part);
   if (transfer.role != TransferRole::other) {
     core_.blocks.end_writing(transfer.slot, transfer.slot_count);
-    if (transfer.role == TransferRole::committed) {
-      // Only now: a sync that began before would not cover it.
-      cycle_.overwritten();
-    } else {
-      cycle_.data_done(transfer.epoch);
-    }
+    // Only now: a sync that began before would not cover it.
+    if (transfer.overwrites_committed) cycle_.overwritten();
+    if (transfer.has_uncommitted) cycle_.data_done(transfer.epoch);
     // A later commit would make valid what could not be written.
     if (!outcome) core_.fail(outcome.error());
   } else if (!transfer.io.fua) {

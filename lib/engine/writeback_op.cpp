@@ -26,7 +26,7 @@ void Writeback::begin_cleaning() noexcept { high_threshold_ = low_threshold_ = c
 
 bool Writeback::is_goal_reached() const noexcept {
   const Slot oldest = core_.blocks.age().oldest();
-  const bool is_left = oldest != kNoSlot && core_.blocks.table().sequence(oldest) <= *goal_;
+  const bool is_left = oldest != kNoSlot && core_.blocks.table().sequence(oldest) < *goal_;
   return !is_left && is_idle() && cycle_.is_idle() && !core_.blocks.has_marked();
 }
 
@@ -38,8 +38,8 @@ void Writeback::clear_goal() noexcept {
 
 bool Writeback::is_paused() const noexcept {
   const Settings& settings = core_.settings;
-  return settings.pause_ns != 0 && !settings.is_cleaner && core_.free_waiters.empty() && core_.last_around_ns != 0 &&
-         core_.now_ns < core_.last_around_ns + settings.pause_ns;
+  return settings.pause_ns != 0 && !settings.is_cleaner && !is_in_hurry_ && core_.free_waiters.empty() &&
+         core_.last_around_ns != 0 && core_.now_ns < core_.last_around_ns + settings.pause_ns;
 }
 
 bool Writeback::is_overdue() const noexcept {
@@ -130,7 +130,7 @@ bool Writeback::collect() {
   const auto& age = core_.blocks.age();
   bool is_uncommitted = false;
   for (Slot slot = age.oldest(); slot != kNoSlot && slice_.size() < kSliceMax; slot = age.younger(slot)) {
-    if (table.sequence(slot) > *goal_) break;
+    if (table.sequence(slot) >= *goal_) break;
     is_uncommitted = is_uncommitted || core_.blocks.is_uncommitted(slot);
     if (core_.blocks.can_write_back(slot)) slice_.push_back(slot);
   }

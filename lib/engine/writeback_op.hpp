@@ -16,7 +16,10 @@ class Writeback final : public FreeSource {
   Writeback(Core& core, CommitCycle& cycle);
 
   /// Everything that was written up to now is to be written back, whatever the watermarks say.
-  void set_goal() noexcept { goal_ = core_.blocks.open_sequence(); }
+  void set_goal() noexcept {
+    goal_ = core_.blocks.open_sequence() + (core_.blocks.uncommitted() != 0 ? 1 : 0);
+    collected_at_ = kNever;
+  }
   /// True if that is done, and the entries are freed durably.
   bool is_goal_reached() const noexcept;
   void clear_goal() noexcept;
@@ -26,6 +29,10 @@ class Writeback final : public FreeSource {
     return active_jobs_ == 0 && written_.empty() && flushing_.empty() && durable_.empty();
   }
   bool is_draining() const noexcept { return is_draining_ || !is_idle(); }
+  /// Is there something that the watermarks or its age ask for, and that need not be put off?
+  bool wants_background() noexcept;
+  /// A suspension waits: nothing is put off.
+  void set_hurry(bool is_in_hurry) noexcept { is_in_hurry_ = is_in_hurry; }
 
   /// Starts what may start. Returns true if anything happened.
   bool advance();
@@ -45,10 +52,10 @@ class Writeback final : public FreeSource {
   static constexpr std::size_t kJobsMax = 64;
   static constexpr std::size_t kSliceMax = 1U << 20;  ///< blocks that are sorted at once
   static constexpr std::size_t kFlushJobs = 16;
+  static constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
   bool may_start() const noexcept;
   std::uint64_t room() const noexcept;
-  bool wants_background() noexcept;
   bool is_paused() const noexcept;
   bool is_overdue() const noexcept;
   Slot pick();
@@ -69,10 +76,11 @@ class Writeback final : public FreeSource {
   std::uint64_t low_threshold_;   ///< and goes on until above
   std::uint64_t jobs_blocks_max_;
   bool is_draining_ = false;
-  std::optional<Sequence> goal_;
-  std::vector<Slot> slice_;  ///< by sector, those for the goal
+  bool is_in_hurry_ = false;
+  std::optional<Sequence> goal_;  ///< numbers below it
+  std::vector<Slot> slice_;       ///< by sector, those for the goal
   std::size_t slice_at_ = 0;
-  std::uint64_t collected_at_ = ~std::uint64_t{0};  ///< transfers finished at the last collect()
+  std::uint64_t collected_at_ = kNever;  ///< transfers and cycles finished at the last collect()
   Pool<Job> jobs_;
   std::size_t active_jobs_ = 0;  ///< reading or writing
   std::size_t written_count_ = 0;

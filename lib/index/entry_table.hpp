@@ -26,6 +26,7 @@ enum class Flag : std::uint64_t {
   writing = std::uint64_t{1} << 58,    ///< a client's write to its data is in flight
   writeback = std::uint64_t{1} << 59,  ///< on its way to the origin
   freeing = std::uint64_t{1} << 60,    ///< marked free, which is not durable yet
+  replaced = std::uint64_t{1} << 61,   ///< a newer entry of its sector has the same number
 };
 
 /// Entries are members of the table from insert() to remove(); several of one sector may be, the newest is found

@@ -30,6 +30,8 @@ class FreeList {
     insert(slot);
   }
   void add(Slot slot) noexcept;
+  /// Ascending order begins anew with the lowest one.
+  void rewind() noexcept { next_ = set_size_ == 0 ? kNoSlot : set_.first_from(0); }
   /// The next block in order, or kNoSlot.
   Slot take() noexcept;
   /// The next block in order if it is this one. Else nothing is taken.

@@ -14,6 +14,7 @@ MIB = 1 << 20
 MEMORY_MIB = 512
 PMEM_MIB = 64
 TOP_MIB = 16            # ordinary memory left above the persistent region, which is cut otherwise
+PMEM_START_MIB = MEMORY_MIB - TOP_MIB - PMEM_MIB
 AREA_ALIGNMENT = MIB    # every image begins at a multiple of this in the pool
 INITRAMFS_BYTES_MAX = (TOP_MIB - 2) * MIB  # it is put there
 BOOT_SECONDS_MAX = 540
@@ -64,11 +65,14 @@ class Outcome:
 class Machine:
     """One boot. Allocate areas, add cases, boot(), then read the outcomes and the areas."""
 
-    def __init__(self, folder, kernel, vmio):
+    def __init__(self, folder, kernel, vmio, programs=()):
+        """`programs`: more static ones besides vmio, for /bin."""
         self.folder = pathlib.Path(folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.kernel, self.vmio = pathlib.Path(kernel), pathlib.Path(vmio)
+        self.kernel, self.programs = pathlib.Path(kernel), [pathlib.Path(path) for path in (vmio, *programs)]
+        self.files = {}
+        self.memory = None  # see keep_memory
         self.pool = self.folder / "pool.img"
         self.pool.touch()
         self.more_disks = []  # images that appear as /dev/vdb and on
@@ -101,19 +105,35 @@ class Machine:
         head = "".join(f"{key}='{value}'\n" for key, value in variables.items())
         self.cases.append((name, head + ". /lib.sh\n" + script + "\n"))
 
-    def boot(self):
+    def keep_memory(self, path):
+        """The guest's memory is this file, so that /dev/pmem0 outlives the machine; returns /dev/pmem0's area in it."""
+        self.memory = pathlib.Path(path)
+        if not self.memory.exists():
+            self.memory.touch()
+            os.truncate(self.memory, MEMORY_MIB * MIB)
+        return Area(self.memory, PMEM_START_MIB * MIB, PMEM_MIB * MIB)
+
+    def file(self, name, text):
+        """A text that cases find in /files."""
+        self.files[name] = text
+
+    def prepare(self):
+        """Packs everything; returns the command that boots it and the path of the console's text."""
         root = self.folder / "root"
-        for part in ("bin", "cases", "modules"):
+        for part in ("bin", "cases", "files", "modules"):
             (root / part).mkdir(parents=True)
         copy(HERE / "guest/init", root / "init", 0o755)
         copy(HERE / "guest/lib.sh", root / "lib.sh", 0o644)
-        copy(self.vmio, root / "bin/vmio", 0o755)
+        for program in self.programs:
+            copy(program, root / "bin" / program.name, 0o755)
         copy("/bin/busybox", root / "bin/busybox", 0o755)
         for file in (self.kernel / "modules").iterdir():
             copy(file, root / "modules" / file.name, 0o644)
         add_program(root, shutil.which("dmsetup", path=os.environ["PATH"] + ":/usr/sbin:/sbin"))
         for name, script in self.cases:
             (root / "cases" / name).write_text(script)
+        for name, text in self.files.items():
+            (root / "files" / name).write_text(text)
         (root / "cases/order").write_text("".join(name + "\n" for name, _ in self.cases))
         initramfs = self.folder / "initramfs.cpio"
         with open(initramfs, "wb") as out:
@@ -122,17 +142,25 @@ class Machine:
         if initramfs.stat().st_size > INITRAMFS_BYTES_MAX:
             raise RuntimeError(f"{initramfs} is larger than {INITRAMFS_BYTES_MAX} bytes and would lie in persistent memory")
         console = self.folder / "console.log"
-        start = MEMORY_MIB - TOP_MIB - PMEM_MIB
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB), "-smp", "1", "-nodefaults",
                    "-display", "none", "-no-reboot", "-serial", f"file:{escape(console)}", "-kernel", str(self.kernel / "vmlinuz"),
                    "-initrd", str(initramfs), "-append",
-                   # A busy host stops the guest for many seconds: no fault of the driver, so no watchdog.
-                   f"console=ttyS0 quiet loglevel=1 panic=-1 oops=panic nowatchdog mitigations=off memmap={PMEM_MIB}M!{start}M",
+                   # A busy host stops the guest for many seconds: no fault of the driver, so no watchdog and no check of the timer.
+                   f"console=ttyS0 quiet loglevel=1 panic=-1 oops=panic nowatchdog no_timer_check mitigations=off "
+                   f"memmap={PMEM_MIB}M!{PMEM_START_MIB}M",
                    "-drive", f"if=none,id=pool,format=raw,cache=unsafe,discard=unmap,file={escape(self.pool)}",
                    "-device", "virtio-blk-pci,drive=pool"]
         for number, image in enumerate(self.more_disks):
             command += ["-drive", f"if=none,id=more{number},format=raw,readonly=on,file={escape(image)}",
                         "-device", f"virtio-blk-pci,drive=more{number}"]
+        if self.memory:
+            # What the guest stored there is in the file, whatever becomes of the machine.
+            command += ["-object", f"memory-backend-file,id=ram,size={MEMORY_MIB}M,mem-path={escape(self.memory)},share=on",
+                        "-machine", "memory-backend=ram"]
+        return command, console
+
+    def boot(self):
+        command, console = self.prepare()
         began = time.monotonic()
         try:
             run = subprocess.run(command, timeout=BOOT_SECONDS_MAX, capture_output=True, text=True)
@@ -145,6 +173,23 @@ class Machine:
         if trouble or "@@FINISHED" not in text:
             print(f"# machine: {trouble or 'it stopped before the end'}; see {console}", file=sys.stderr)
         return self.outcomes
+
+    def boot_and_cut(self, is_time):
+        """Boots and kills the machine as soon as `is_time(console text)`. Returns the text; None if it ended by itself."""
+        command, console = self.prepare()
+        began = time.monotonic()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            text = ""
+            while run.poll() is None and time.monotonic() - began < BOOT_SECONDS_MAX:
+                text = console.read_text(errors="replace").replace("\r", "") if console.exists() else ""
+                if is_time(text):
+                    break
+                time.sleep(0.02)
+            has_ended = run.poll() is not None
+            run.kill()
+        self.seconds = time.monotonic() - began
+        self.read_console(text)
+        return None if has_ended else console.read_text(errors="replace").replace("\r", "")
 
     def read_console(self, text):
         current = None

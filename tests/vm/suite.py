@@ -18,7 +18,7 @@ STATUS_FIELDS = ("error", "n_blocks", "free", "writeback", "read", "read_hit", "
                  "write_hit_committed", "write_around", "write_allocate", "write_blocked", "flush", "discard")
 
 
-def run(main, description):
+def run(main, description, add_arguments=lambda parser: None):
     """Calls main(arguments, report), prints the cases, and ends with 0, 1, or 77 when the suite cannot run here."""
     sys.stdout.reconfigure(line_buffering=True)
     parser = argparse.ArgumentParser(description=description)
@@ -26,6 +26,7 @@ def run(main, description):
     parser.add_argument("--vmio", required=True, type=pathlib.Path, help="the built helper of the test machine")
     parser.add_argument("--tools", type=pathlib.Path, help="folder of the built commands")
     parser.add_argument("--only", default="", help="run the cases whose name matches this expression")
+    add_arguments(parser)
     arguments = parser.parse_args()
     report = Report()
     try:

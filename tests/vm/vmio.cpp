@@ -19,8 +19,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+
+#include "script.hpp"
 
 namespace {
 
@@ -36,6 +39,7 @@ constexpr std::size_t kBufferAlignment = 4096;
   std::fputs(
       "vmio write DEVICE BLOCK_BYTES FIRST COUNT STEP SEED   write COUNT blocks, STEP apart\n"
       "vmio scatter DEVICE BLOCK_BYTES COUNT SEED            write COUNT blocks at seeded places\n"
+      "vmio load DEVICE BLOCK_BYTES SCRIPT LABEL             writes, flushes and waits of a script; tells of flushes\n"
       "vmio fsync DEVICE                                     make what was written durable\n"
       "vmio discard DEVICE OFFSET_BYTES LENGTH_BYTES\n"
       "vmio copy FROM OFFSET TO OFFSET LENGTH [CHUNK]        read CHUNK bytes (default 1 MiB) at a time\n"
@@ -113,21 +117,8 @@ class Device {
   int descriptor_ = -1;
 };
 
-/// The next number of a splitmix64 sequence: reproducible without a library.
-std::uint64_t next_random(std::uint64_t& state) {
-  state += 0x9e3779b97f4a7c15ULL;
-  std::uint64_t mixed = state;
-  mixed = (mixed ^ (mixed >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-  mixed = (mixed ^ (mixed >> 27U)) * 0x94d049bb133111ebULL;
-  return mixed ^ (mixed >> 31U);
-}
-
 void fill(char* memory, std::size_t length, std::uint64_t seed, std::uint64_t block) {
-  std::uint64_t state = seed * 0x100000001b3ULL + block;
-  for (std::size_t at = 0; at < length; at += sizeof(state)) {
-    const std::uint64_t value = next_random(state);
-    std::memcpy(memory + at, &value, sizeof(value));
-  }
+  wc::vm::fill_block(std::as_writable_bytes(std::span(memory, length)), seed, block);
 }
 
 struct FreeMemory {
@@ -172,9 +163,32 @@ int run_scatter(char** arguments) {
   const auto buffer = aligned_buffer();
   std::uint64_t state = seed;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t block = next_random(state) % blocks;
+    const std::uint64_t block = wc::vm::next_random(state) % blocks;
     fill(buffer.get(), bytes, seed, block);
     device.write(buffer.get(), bytes, block * bytes);
+  }
+  return 0;
+}
+
+int run_load(char** arguments) {
+  const Device device(arguments[0], O_WRONLY);
+  const std::size_t bytes = block_bytes(arguments[1]);
+  const auto buffer = aligned_buffer();
+  std::uint64_t flushes = 0;
+  for (const wc::vm::Step& step : wc::vm::read_script(arguments[2])) {
+    if (step.verb == "flush") {
+      device.sync();
+      std::printf("@@FLUSHED %s %llu\n", arguments[3], static_cast<unsigned long long>(++flushes));
+      std::fflush(stdout);
+    } else if (step.verb == "wait") {
+      ::usleep(static_cast<useconds_t>(step.block * 1000));
+    } else if (step.verb == "write" && step.count * bytes <= kBufferBytes) {
+      for (std::uint64_t i = 0; i < step.count; ++i)
+        fill(buffer.get() + i * bytes, bytes, step.tag, step.block + i);
+      device.write(buffer.get(), step.count * bytes, step.block * bytes);
+    } else {
+      usage();
+    }
   }
   return 0;
 }
@@ -231,6 +245,7 @@ int main(int count, char** arguments) {
   char** rest = arguments + 2;
   if (command == "write" && left == 6) return run_write(rest);
   if (command == "scatter" && left == 4) return run_scatter(rest);
+  if (command == "load" && left == 4) return run_load(rest);
   if (command == "copy" && (left == 5 || left == 6)) return run_copy(rest, left);
   if (command == "zero" && left == 3) return run_zero(rest);
   if (command == "discard" && left == 3) return run_discard(rest);
