@@ -111,25 +111,12 @@ Result<store::OpenedCache> open_or_format(IoPort& port, const EngineOptions& opt
 /// The blocks that are still uncommitted, by their number.
 using PendingBlocks = std::unordered_map<index::Slot, PendingBlock>;
 
-/// Of two blocks of one sector the later one counts; both in one commit would be identical entries.
-void keep_newest(PendingBlocks& blocks, PendingLog& log, Sequence seq_count) {
-  std::unordered_map<Sector, PendingBlock> newest;
-  for (const auto& [slot, block] : blocks) {
-    PendingBlock& kept = newest.try_emplace(block.sector, block).first->second;
-    if (block.sequence > kept.sequence) kept = block;
-  }
-  std::erase_if(blocks, [&](const auto& item) {
-    if (newest.at(item.second.sector).block == item.first) return false;
-    log.add({item.first, item.second.sector, seq_count, true});
-    return true;
-  });
-}
-
-/// Errors: damaged.
+/// Of two blocks of one sector the later one counts; both in one commit would be identical entries. Errors: damaged.
 Result<PendingBlocks> take_pending(PendingLog* log, const Geometry& geometry, const DeviceInfo& origin,
                                    Sequence seq_count) {
   PendingBlocks blocks;
   if (log == nullptr) return blocks;
+  std::unordered_map<Sector, index::Slot> newest;
   for (const PendingBlock& block : log->left()) {
     if (block.sequence < seq_count) continue;  // that commit was finished
     const bool fits = block.block < geometry.n_blocks && block.sequence <= seq_count + 1 &&
@@ -141,9 +128,14 @@ Result<PendingBlocks> take_pending(PendingLog* log, const Geometry& geometry, co
       blocks.erase(slot);
     } else {
       blocks[slot] = block;
+      newest[block.sector] = slot;
     }
   }
-  keep_newest(blocks, *log, seq_count);
+  std::erase_if(blocks, [&](const auto& item) {
+    if (newest.at(item.second.sector) == item.first) return false;
+    log->add({item.first, item.second.sector, seq_count, true});
+    return true;
+  });
   return blocks;
 }
 

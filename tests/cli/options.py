@@ -15,7 +15,7 @@ CONTRACT = {
     "wc-format": "--block-size --blocks --force --discard-dirty --wipe --dry-run --from-dump",
     "wc-dump": "--entries --sort --csv --block --read --map --image -o --output --memory",
     "wc-flush": "--dry-run --keep --verify --uncommitted --beyond-end --rate --queue-depth --range --skip-check",
-    "wc-run": "--cache --nbd --nbdkit-option --name --type --block-size --high-watermark --low-watermark --writeback-jobs "
+    "wc-run": "--cache --nbd --nbdkit-option --ublk --ublk-queues --ublk-depth --name --type --block-size --high-watermark --low-watermark --writeback-jobs "
               "--autocommit-blocks --autocommit-time --max-age --cleaner --metadata-only --fua --no-fua --pause-writeback "
               "--no-overwrite --read-only --format --length --table --config",
 }
