@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "common/command.hpp"
+#include "common/output_file.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
 #include "wc-dump/entry_lines.hpp"
 #include "wc-dump/map_picture.hpp"
 #include "wc-dump/options.hpp"
-#include "wc-dump/output_file.hpp"
 #include "wc-dump/report.hpp"
 #include "writecache/check.hpp"
 #include "writecache/dump.hpp"
