@@ -14,7 +14,8 @@ CONTRACT = {
                 "--rebuild-superblock --blocks --seq-count --future",
     "wc-format": "--block-size --blocks --force --discard-dirty --wipe --dry-run --from-dump",
     "wc-dump": "--entries --sort --csv --block --read --map --image -o --output --memory",
-    "wc-flush": "--dry-run --keep --verify --uncommitted --beyond-end --rate --queue-depth --range --skip-check",
+    "wc-flush": "--dry-run --keep --verify --uncommitted --beyond-end --rate --queue-depth --range --skip-check "
+                "--ddrescue-map",
     "wc-run": "--cache --nbd --nbdkit-option --name --type --block-size --high-watermark --low-watermark --writeback-jobs "
               "--autocommit-blocks --autocommit-time --max-age --cleaner --metadata-only --fua --no-fua --pause-writeback "
               "--no-overwrite --read-only --format --length --table --config",
