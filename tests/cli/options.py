@@ -11,7 +11,7 @@ ORIGIN = "--origin --origin-start-sector --progress"
 # What scripts may rely on: a new option is added here, in the page and in the program together.
 CONTRACT = {
     "wc-check": "-n --no-modify -p --preen -y --repair --block-size --superblock-only --undo --no-undo --apply-undo --memory "
-                "--rebuild-superblock --blocks --seq-count --future",
+                "--rebuild-superblock --blocks --seq-count --future --explain",
     "wc-format": "--block-size --blocks --force --discard-dirty --wipe --dry-run --from-dump",
     "wc-dump": "--entries --sort --csv --block --read --map --image -o --output --memory",
     "wc-flush": "--dry-run --keep --verify --uncommitted --beyond-end --rate --queue-depth --range --skip-check "
