@@ -62,12 +62,13 @@ std::string Words::meaning_of(std::uint64_t EngineStatus::*member) const {
     return s.writeback == 0 ? "nothing is being written back to the origin"
                             : fmt::format("{} on the way to the origin", size_of(s.writeback));
   }
-  if (member == &EngineStatus::reads) return fmt::format("{} read since the start", size_of(s.reads));
+  if (member == &EngineStatus::reads) return fmt::format("{} read since the start or `clear_stats`", size_of(s.reads));
   if (member == &EngineStatus::read_hits) {
     return fmt::format("{}; the rest came from the origin",
                        share(s.read_hits, s.reads, "of the reads, from the cache"));
   }
-  if (member == &EngineStatus::writes) return fmt::format("{} written since the start", size_of(s.writes));
+  if (member == &EngineStatus::writes)
+    return fmt::format("{} written since the start or `clear_stats`", size_of(s.writes));
   if (member == &EngineStatus::write_hits_uncommitted) {
     return fmt::format("{} overwrote blocks of the unfinished commit",
                        human_percent(s.write_hits_uncommitted, s.writes));
