@@ -515,9 +515,13 @@ EOF
 size, and only if they may be lost free them with \`wc-check -y --undo FILE --origin origin.img cache.img\`."
   make_images clean
   run check --block-size 512 cache.img
-  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is wrong; with 4096 the cache can be activated."
+  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is not the superblock's; with 4096 the cache can be activated."
   run check -y --no-undo --block-size 512 cache.img
-  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is wrong; with 4096 the cache can be activated."
+  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is not the superblock's; with 4096 the cache can be activated."
+  make_images misaligned
+  run check --block-size 512 cache.img
+  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is not the superblock's, and there is more; \
+look again with \`wc-check --block-size 4096 cache.img\`."
   head -c 100 /dev/zero >tiny.img
   run check tiny.img
   assert_equal "${lines[-1]}" \

@@ -88,8 +88,14 @@ class Conclusion {
       return "the device is too small for a cache; look whether it is the right one, and the right --start-sector.";
     }
     if (has_only(FindingCode::block_size_mismatch)) {
-      return fmt::format("the block size of the table line is wrong; with {} the cache can be activated.",
-                         report_.superblock->block_size);
+      return fmt::format(
+          "the block size of the table line is not the superblock's; with {} the cache can be activated.",
+          report_.superblock->block_size);
+    }
+    if (has(FindingCode::block_size_mismatch) && report_.geometry) {
+      return fmt::format(
+          "the block size of the table line is not the superblock's, and there is more; look again with {}.",
+          command(options_, fmt::format("--block-size {}", report_.superblock->block_size)));
     }
     if (report_.candidates.size() > 1) {
       return fmt::format("more than one superblock fits, so nothing was changed; choose one with {}.",

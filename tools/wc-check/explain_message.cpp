@@ -55,7 +55,8 @@ std::optional<std::vector<std::string_view>> match(std::string_view pattern, std
     if (mark == std::string_view::npos) break;
     pattern.remove_prefix(mark + 1);
     const std::string_view next = pattern.substr(0, pattern.find('%'));
-    const std::size_t end = next.empty() ? text.size() : text.find(next);
+    const bool is_last = next.size() == pattern.size();  // names may hold what ends the message, such as a dot
+    const std::size_t end = next.empty() ? text.size() : is_last ? text.rfind(next) : text.find(next);
     if (end == std::string_view::npos || end == 0) return std::nullopt;
     fields.push_back(text.substr(0, end));
     text.remove_prefix(end);

@@ -109,6 +109,13 @@ TEST(Explain, ShortMessagesOfOthersAreNotOurs) {
   EXPECT_EQ(explain_line("device-mapper: writecache: something new")->kind, LineKind::unknown);
 }
 
+TEST(Explain, NamesMayHoldDots) {
+  EXPECT_THAT(*explain_line("  Failed to flush writecache for vg.fast/main.1."),
+              has_part("volume", "vg.fast/main.1", ""));
+  EXPECT_THAT(*explain_line("  Logical volume vg.a/main writecache has been detached."),
+              has_part("volume", "vg.a/main", ""));
+}
+
 TEST(Explain, StatusLinesOfFourteenAndOfFourNumbers) {
   const auto explanation = explain_line("vg-lv: 0 131072 writecache 0 254 192 3 100 90 500 10 20 30 440 0 7 2");
   ASSERT_TRUE(explanation);
