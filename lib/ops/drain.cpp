@@ -135,6 +135,7 @@ class Drain final : public ops::CopyResults {
   std::uint64_t batch_bytes_ = 0;
   std::uint64_t batch_began_ns_ = 0;
   Sector last_sector_ = 0;
+  Sector stopped_at_ = 0;          ///< no block below it was left out
   std::uint64_t due_ns_ = 0;       ///< when the rate allows the next write
   std::uint64_t taken_ = 0;
   std::uint64_t done_bytes_ = 0;
@@ -177,6 +178,7 @@ Result<DrainReport> Drain::run() {
     report_.cancelled = true;
   }
   report_.failed_ranges = failures_.take();
+  if (!options_.dry_run) report_.settled_until = std::min(stopped_at_, failures_.listed_until());
   report_.nanoseconds = clock_.now_ns() - began_ns;
   return report_;
 }
@@ -363,12 +365,18 @@ Result<void> Drain::copy_all() {
     auto round = ordered.next_round(observer_);
     if (!round) {
       outcome = round.error();
+      stopped_at_ = last_sector_;
       break;
     }
-    if (round->empty()) break;
+    if (round->empty()) {
+      stopped_at_ = kSectorLimit;
+      break;
+    }
     for (const ListedEntry& entry : *round) {
       outcome = take(entry);
-      if (!outcome) break;
+      if (outcome) continue;
+      stopped_at_ = entry.sector;
+      break;
     }
   }
   if (!outcome && outcome.error().code != ErrorCode::cancelled) return outcome;

@@ -38,6 +38,7 @@ void FailureList::compact() {
   if (ranges_.size() > kFailedRangesMax) {
     WC_REACHED("drain: more failed ranges than are listed");
     ranges_.resize(kFailedRangesMax);
+    listed_until_ = std::min(listed_until_, ranges_.back().first + ranges_.back().count);
   }
 }
 

@@ -15,11 +15,14 @@ class FailureList {
   void add(Sector first, Sector count, std::string error);
   /// Ascending; neighbours with the same error are one range.
   std::vector<FailedRange> take();
+  /// Every failure below it is in the list; kSectorLimit unless there were too many. Call it after take().
+  Sector listed_until() const noexcept { return listed_until_; }
 
  private:
   void compact();
 
   std::vector<FailedRange> ranges_;
+  Sector listed_until_ = kSectorLimit;
 };
 
 }  // namespace wc::ops

@@ -4,6 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -28,6 +33,8 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AnyOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 constexpr std::uint64_t kSeed = 1;
@@ -256,6 +263,128 @@ TEST(FlushCommand, ABlockThatCannotBeReadIsListedUnderQuietToo) {
   EXPECT_EQ(outcome.status, kExitRemaining);
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, HasSubstr("sectors 80+8"));
+}
+
+/// A scratch folder that goes away with its files.
+class Scratch {
+ public:
+  Scratch() { EXPECT_NE(::mkdtemp(path_.data()), nullptr); }
+  ~Scratch() { std::filesystem::remove_all(path_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  std::string file(const char* name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_ = (std::filesystem::temp_directory_path() / "wc-cli.XXXXXX").string();
+};
+
+std::string content_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The areas of a mapfile, "BEGIN+SIZE STATUS" in sectors; the lines above them are checked.
+std::vector<std::string> areas_of_map(const std::string& text) {
+  std::istringstream lines(text);
+  std::string line;
+  std::vector<std::string> areas;
+  bool has_status_line = false;
+  while (std::getline(lines, line)) {
+    if (line.starts_with('#')) continue;
+    std::istringstream words(line);
+    std::string first;
+    std::string second;
+    std::string third;
+    EXPECT_TRUE(words >> first >> second >> third) << line;
+    if (!has_status_line) {
+      has_status_line = true;
+      EXPECT_THAT(second, AnyOf("+", "?")) << line;
+      continue;
+    }
+    const auto sectors = [](const std::string& hex) { return std::stoull(hex, nullptr, 16) / kSectorBytes; };
+    areas.push_back(std::to_string(sectors(first)) + "+" + std::to_string(sectors(second)) + " " + third);
+  }
+  return areas;
+}
+
+/// What the real ddrescuelog lists for a status, or nothing where it is not installed.
+std::optional<std::string> ddrescuelog_lists(const char* status, const std::string& map) {
+  if (std::system("command -v ddrescuelog >/dev/null") != 0) return std::nullopt;
+  const std::string command = std::string("ddrescuelog --list-blocks='") + status + "' '" + map + "' | tr '\\n' ' '";
+  FILE* const pipe = ::popen(command.c_str(), "r");
+  std::string text;
+  for (int letter = std::fgetc(pipe); letter != EOF; letter = std::fgetc(pipe))
+    text += static_cast<char>(letter);
+  EXPECT_EQ(::pclose(pipe), 0);
+  return text;
+}
+
+TEST(FlushCommand, TheDdrescueMapMarksWhatIsNotOnTheOrigin) {
+  const sim::ImageBuilder cache = populated();
+  Bench bench(cache);
+  const Scratch scratch;
+  const std::string map = scratch.file("origin.map");
+  bench.machine().disk.add_bad_sectors(DeviceId::origin, IoKind::write, 34, 1);  // entry 2
+  bench.machine().disk.add_bad_sectors(DeviceId::cache, IoKind::read, cache.block_offset_bytes(5) / kSectorBytes, 8);
+  const Outcome outcome = bench.run(wc_flush_main, {"--ddrescue-map", map.c_str(), "--origin", "o", "cache"});
+  EXPECT_EQ(outcome.status, kExitRemaining);
+  EXPECT_THAT(outcome.out, HasSubstr("8.0 KiB are not"));
+  EXPECT_THAT(areas_of_map(content_of(map)), ElementsAre("0+32 +", "32+8 -", "40+40 +", "80+8 -", "88+4008 +"));
+  if (const auto bad = ddrescuelog_lists("-", map)) {
+    EXPECT_EQ(*bad, "32 33 34 35 36 37 38 39 80 81 82 83 84 85 86 87 ");
+  }
+  // The devices work again: the next run's map has nothing bad.
+  bench.machine().disk.clear_faults();
+  EXPECT_EQ(bench.run(wc_flush_main, {"--ddrescue-map", map.c_str(), "--origin", "o", "cache"}).status, kExitFine);
+  EXPECT_THAT(areas_of_map(content_of(map)), ElementsAre("0+4096 +"));
+}
+
+TEST(FlushCommand, TheDdrescueMapOfAStoppedDrainSaysWhatWasNotTried) {
+  Bench bench(populated());
+  const Scratch scratch;
+  const std::string map = scratch.file("origin.map");
+  std::vector<std::string> areas;
+  for (int questions = 1; areas.size() != 2; ++questions) {
+    ASSERT_LT(questions, 200) << "never stopped in the middle";
+    bench.cancel_after(questions);
+    const Outcome outcome =
+        bench.run(wc_flush_main, {"--keep", "--ddrescue-map", map.c_str(), "--origin", "o", "cache"});
+    if ((outcome.status & kExitFailure) != 0) continue;  // before the drain began
+    ASSERT_EQ(outcome.status & kExitCancelled, kExitCancelled);
+    areas = areas_of_map(content_of(map));
+  }
+  EXPECT_THAT(areas[0], EndsWith(" +"));
+  EXPECT_THAT(areas[1], EndsWith(" ?"));
+  EXPECT_NE(ddrescuelog_lists("?", map), "") << "the real one sees none";
+}
+
+TEST(FlushCommand, TheDdrescueMapKeepsToTheRangeAndToThePlaceOfTheOrigin) {
+  Bench bench(populated());
+  bench.machine().disk.add_bad_sectors(DeviceId::origin, IoKind::write, 64, 1);  // entry 4
+  const Scratch scratch;
+  const std::string map = scratch.file("origin.map");
+  const Outcome outcome = bench.run(wc_flush_main, {"--range", "40+60", "--origin-start-sector", "1000",
+                                                    "--ddrescue-map", map.c_str(), "--origin", "o", "cache"});
+  EXPECT_EQ(outcome.status, kExitRemaining);
+  EXPECT_THAT(areas_of_map(content_of(map)),
+              ElementsAre("1000+40 ?", "1040+24 +", "1064+8 -", "1072+28 +", "1100+3996 ?"));
+  if (const auto bad = ddrescuelog_lists("-", map)) {
+    EXPECT_EQ(*bad, "1064 1065 1066 1067 1068 1069 1070 1071 ");
+  }
+}
+
+TEST(FlushCommand, AMapThatCannotBeWrittenIsToldBeforeAnythingIsDrained) {
+  Bench bench(populated());
+  const Scratch scratch;
+  const std::string map = scratch.file("no/such/folder");
+  EXPECT_EQ(bench.run(wc_flush_main, {"--ddrescue-map", map.c_str(), "--origin", "o", "cache"}).status, kExitFailure);
+  EXPECT_EQ(bench.machine().disk.completed(DeviceId::origin, IoKind::write), 0U);
+  // A drain that fails as a whole leaves the old map alone.
+  const std::string old = scratch.file("old.map");
+  std::ofstream(old) << "old";
+  bench.machine().disk.inject({.device = DeviceId::origin, .kind = IoKind::flush, .nth = 0, .persistent = true});
+  EXPECT_EQ(bench.run(wc_flush_main, {"--ddrescue-map", old.c_str(), "--origin", "o", "cache"}).status, kExitFailure);
+  EXPECT_EQ(content_of(old), "old");
 }
 
 TEST(FlushCommand, ASignalAddsTheBit32) {

@@ -427,3 +427,159 @@ EOF
   assert_line --partial "--block-size 4096 --blocks 300"
   assert_equal "$(checksum "$CACHE")" "$before"
 }
+
+# last_line RECIPE WORD...: the last line of wc-check on a fresh image of the recipe; /tmp and file names are taken out.
+last_line() {
+  make_images "$1"
+  shift
+  local text
+  text=$(check "$@" "$CACHE" 2>/dev/null) || true
+  text=${text##*$'\n'}
+  text=${text//$BATS_TEST_TMPDIR\//}
+  echo "$text"
+}
+
+# Every finding on its own: without a repair, with -p, with -y. A sentence of more than one mode is written as "same".
+@test "wc-check: the last line says whether it is safe to activate and what to do, for every finding and mode" {
+  local repair="repair it with \`wc-check -y --undo FILE cache.img\`."
+  local loses="Do not activate it: activation loses data or destroys the evidence; $repair"
+  local unchecked="; whether its blocks lie within the origin was not checked (--origin ORIGIN)."
+  local safe="This cache is safe to activate$unchecked"
+  local residue="This cache is safe to activate; what the driver frees then is normal residue of a crash$unchecked"
+  local corrected="Corrected: this cache is safe to activate now$unchecked"
+  local bare="Corrected: this cache is safe to activate now."
+  local future="Do not activate it: entries are newer than the superblock; \`wc-check -y --undo FILE cache.img\` frees them"
+  future+=" as activation would, \`wc-check -y --undo FILE --future=commit cache.img\` keeps them."
+  local choose="Do not activate it: more than one superblock fits, so nothing was changed; choose one with \`wc-check -y --undo"
+  choose+=" FILE --rebuild-superblock --block-size N --blocks N --seq-count N cache.img\`."
+  local size="Do not activate it: more blocks are named than the device holds; if it was larger give it back its size first,"
+  size+=" else the number is wrong and \`wc-check -y --undo FILE cache.img\` corrects it."
+  local unfinished="Do not activate it: a format was not finished, and nothing is in the cache; finish it with \`wc-check -y --undo FILE cache.img\`."
+  local blank="Blank: the driver formats it at activation; nothing is lost if nothing was ever cached here."
+  local recipe none preen all
+  while IFS='|' read -r recipe none preen all; do
+    [ "$preen" != same ] || preen=$none
+    [ "$all" != same ] || all=$preen
+    assert_equal "$recipe: $(last_line "$recipe")" "$recipe: $none"
+    assert_equal "$recipe -p: $(last_line "$recipe" -p)" "$recipe -p: $preen"
+    assert_equal "$recipe -y: $(last_line "$recipe" -y --no-undo)" "$recipe -y: $all"
+  done <<EOF
+clean|$safe|same|same
+empty|This cache is safe to activate.|same|same
+uncommitted|$residue|$corrected|same
+stale|$residue|$corrected|same
+spare-room|$safe|same|same
+pad-not-zero|$safe|same|$corrected
+blank|$blank|same|same
+zeroed-sector|$loses|same|$corrected
+zeroed-superblock|$loses|same|$corrected
+interrupted-format|$unfinished|same|$bare
+interrupted-format-with-data|$choose|same|same
+bad-magic|$loses|same|$corrected
+bad-version|$loses|same|$corrected
+bad-block-size|$loses|same|$corrected
+bad-n-blocks|$loses|same|$corrected
+area-too-small|$size|same|$corrected
+area-cut|$size|same|$corrected
+future|$future|same|$corrected
+identical-data-equal|$loses|same|$corrected
+identical-data-different|$loses|same|$corrected
+misaligned|$loses|same|$corrected
+out-of-range|$loses|same|$corrected
+sequence-exhausted|$loses|same|$corrected
+EOF
+  # Every recipe is in the list, but for those that need more words.
+  assert_equal "$("${PYTHON[@]}" "$RECIPES" --list | wc -l)" 25
+}
+
+@test "wc-check: the last line with more words: origin, start sector, block size, undo, superblock only" {
+  # The commands it names can be pasted: they have the places of cache and origin.
+  make_images uncommitted
+  { head -c 4096 /dev/zero; cat "$CACHE"; } >"$BATS_TEST_TMPDIR/it is.img"
+  cd "$BATS_TEST_TMPDIR"
+  run check --start-sector 8 --origin origin.img "it is.img"
+  assert_equal "${lines[-1]}" "This cache is safe to activate; what the driver frees then is normal residue of a crash."
+  run check -y --undo u --start-sector 8 --origin origin.img "it is.img"
+  assert_equal "${lines[-1]}" \
+    "Corrected: this cache is safe to activate now. \`wc-check --apply-undo u --start-sector 8 --origin origin.img 'it is.img'\` takes the repair back."
+  run check --apply-undo u --start-sector 8 --origin origin.img "it is.img"
+  assert_equal "${lines[-1]}" \
+    "The cache is as it was before the repair: run \`wc-check --start-sector 8 --origin origin.img 'it is.img'\` before you activate it."
+  run check --superblock-only --start-sector 8 "it is.img"
+  assert_equal "${lines[-1]}" \
+    "The superblock is sound, but the entries were not looked at: run \`wc-check --start-sector 8 'it is.img'\` before you activate it."
+  make_images beyond-origin
+  run check --origin origin.img cache.img
+  assert_equal "${lines[-1]}" \
+    "Do not activate it: blocks belong behind the end of this origin; look whether it is the right one and has its full \
+size, and only if they may be lost free them with \`wc-check -y --undo FILE --origin origin.img cache.img\`."
+  make_images clean
+  run check --block-size 512 cache.img
+  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is not the superblock's; with 4096 the cache can be activated."
+  run check -y --no-undo --block-size 512 cache.img
+  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is not the superblock's; with 4096 the cache can be activated."
+  make_images misaligned
+  run check --block-size 512 cache.img
+  assert_equal "${lines[-1]}" "Do not activate it: the block size of the table line is not the superblock's, and there is more; \
+look again with \`wc-check --block-size 4096 cache.img\`."
+  head -c 100 /dev/zero >tiny.img
+  run check tiny.img
+  assert_equal "${lines[-1]}" \
+    "Do not activate it: the device is too small for a cache; look whether it is the right one, and the right --start-sector."
+  # A sound cache of a machine with larger pages.
+  truncate -s 4M large.img
+  wc-format -q --force --block-size 65536 large.img
+  run check large.img
+  if [ "$(getconf PAGESIZE)" -lt 65536 ]; then
+    assert_equal "${lines[-1]}" \
+      "The cache is sound, but the driver of this machine refuses blocks of 65536 bytes: activate it where pages are that \
+large, or drain it here with \`wc-flush\`."
+  fi
+}
+
+@test "wc-check: --explain takes a line, or lines from standard input, and says what is not understood with 8" {
+  run --separate-stderr wc-check --explain \
+    '[  12.3] device-mapper: writecache: two identical entries, position 60, sector 3200, sequence 5'
+  assert_success
+  assert_equal "$stderr" ""
+  assert_line --partial "damage that no power failure leaves"
+  assert_line --regexp '^  sector +3200  .*byte 1638400'
+  assert_line --partial "To do: "
+  run wc-check --explain '0 131072 writecache 0 254 192 3 100 90 500 10 20 30 440 0 7 2'
+  assert_success
+  assert_line --partial "draining"
+  run wc-check --explain '0 131072 writecache s 253:1 8:16 4096 2 high_watermark 60'
+  assert_success
+  assert_line --partial "wc-check --origin /dev/block/253:1 --block-size 4096 /dev/block/8:16"
+  run --separate-stderr wc-check --explain 'device-mapper: writecache: never heard of'
+  assert_equal "$status" 8
+  [[ "$stderr" == *"not understood"* ]] || fail "$stderr"
+  # A log: what has nothing to do with a writecache is passed over.
+  printf '%s\n' "usb 1-1: copy error" "$(printf 'x%.0s' {1..9000})" \
+    "device-mapper: table: 253:2: writecache: Invalid magic in the superblock (-EINVAL)" "" \
+    "  WARNING: writecache on vg/main is not complete and cannot be flushed." >"$BATS_TEST_TMPDIR/log"
+  run --separate-stderr wc-check --explain - <"$BATS_TEST_TMPDIR/log"
+  assert_success
+  assert_equal "$(grep -c '^> ' <<<"$output")" 2
+  run_json wc-check --json --explain - <"$BATS_TEST_TMPDIR/log"
+  assert_equal "$status" 0
+  "${PYTHON[@]}" "$ROOT/tests/cli/validate.py" "$ROOT/doc/schemas/writecache.explain-1.json" "$JSON"
+  assert_equal "$(json '[(l["kind"], l["source"]) for l in j["lines"]]')" "[('message', 'kernel'), ('message', 'lvm')]"
+  run_json wc-check --json --explain "nothing of ours"$'\x01'
+  assert_equal "$status" 8
+  "${PYTHON[@]}" "$ROOT/tests/cli/validate.py" "$ROOT/doc/schemas/writecache.explain-1.json" "$JSON"
+  assert_equal "$(json 'j["lines"][0]["kind"]')" unknown
+  run wc-check --explain - </dev/null
+  assert_equal "$status" 8
+  run bash -c 'yes "writecache: copy error" | head -n 3000 | wc-check --explain - 2>&1 | tail -n 1'
+  assert_output "wc-check: only the first 1000 lines are explained"
+  run bash -c 'head -c 3000000 /dev/urandom | timeout 20 wc-check --explain - >/dev/null 2>&1; echo $?'
+  assert_output 8
+  local line
+  for line in "--explain x cache" "--explain=x -y --no-undo" "--explain x --apply-undo u"; do
+    local words
+    read -ra words <<<"$line"
+    run wc-check "${words[@]}"
+    assert_equal "$line: $status" "$line: 16"
+  done
+}

@@ -213,22 +213,29 @@ EOF
   mixed_image
   run env LC_ALL=C timeout 60 wc-dump --map "$CACHE" --origin "$ORIGIN"
   assert_success
-  assert_line --index 0 --partial "$(reference live index | wc -l) dirty blocks, seq "
+  assert_line --index 0 --partial "] $(reference live index | wc -l) of 300 blocks dirty"
+  assert_line --index 1 "origin    800.5 KiB in parts of 4.0 KiB"
+  assert_line --index 2 --partial "(oldest) to"
   local line
   for line in "${lines[@]}"; do
     [ "${#line}" -le 80 ] || fail "too wide: $line"
     [[ "$line" != *[!\ -~]* ]] || fail "not ASCII: $line"
   done
-  # Cells of one block here: as many marks as blocks.
-  run bash -c 'LC_ALL=C wc-dump --map "$1" --origin "$2" | sed -n "s/^.*|\(.*\)|$/\1/p" | tr -cd @ | wc -c' _ "$CACHE" "$ORIGIN"
-  assert_output "$(reference live index | wc -l)"
+  [ "${#lines[@]}" -le 24 ] || fail "too high: ${#lines[@]} lines"
+  # As many marks, and as many ages, as parts of the origin that hold blocks.
+  local parts
+  parts=$(reference live sector | awk '{ print int($2 / 8) }' | sort -u | wc -l)
+  run bash -c 'LC_ALL=C wc-dump --map "$1" --origin "$2" | sed -n "s/^.*|\(.*\)|.*|$/\1/p" | tr -d " \n" | wc -c' _ "$CACHE" "$ORIGIN"
+  assert_output "$parts"
+  run bash -c 'LC_ALL=C wc-dump --map "$1" --origin "$2" | sed -n "s/^.*|.*|\(.*\)|$/\1/p" | tr -cd 0-9 | wc -c' _ "$CACHE" "$ORIGIN"
+  assert_output "$parts"
   run dump --map "$CACHE"
   assert_output --partial "at least"
   # Sequences of 20 digits do not fit in one line.
   printf '\xfe\xff\xff\xff\xff\xff\xff\xff' | dd of="$CACHE" bs=1 seek=24 conv=notrunc status=none
   printf '\xf0\xff\xff\xff\xff\xff\xff\xff' | dd of="$CACHE" bs=1 seek=72 conv=notrunc status=none
   run -4 --separate-stderr env LC_ALL=C timeout 60 wc-dump --map "$CACHE"
-  assert_output --partial "to 18446744073709551600"
+  assert_output --partial "18446744073709551600 (newest)"
   for line in "${lines[@]}"; do
     [ "${#line}" -le 80 ] || fail "too wide: $line"
   done

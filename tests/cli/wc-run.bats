@@ -125,7 +125,8 @@ refused() {
   assert_schema wc-run-status "$JSON"
   assert_equal "$(json 'j["uri"]')" "$URI"
   run ctl status --human
-  assert_output --partial "state    running"
+  assert_line "state    empty"
+  assert_output --partial "The origin holds all data"
   run ctl status --prometheus
   assert_line 'writecache_error{name="cache.img"} 0'
   client flushed

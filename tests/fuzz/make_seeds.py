@@ -152,6 +152,11 @@ def main():
         put("words", text.replace("+", "-plus-"), text.encode())
     put("words", "line", b"--origin\n/dev/sdb\n--memory=64M\n--block-size\n4096\n-qv\n--progress=json\n/dev/sda")
     put("words", "alone", b"--entries\ncache\n--start-sector=8s\n--")
+    put("explain", "identical", b"[ 1.5] device-mapper: writecache: two identical entries, position 60, sector 3200, sequence 5\n")
+    put("explain", "load", b"device-mapper: table: 253:3: writecache: Invalid magic in the superblock (-EINVAL)\n")
+    put("explain", "lvm", b"  Detach writecache vg/c from vg/main without flushing data? [y/n]: \n  Detaching writecache cleaning 12 blocks\n")
+    put("explain", "status", b"wc: 0 131072 writecache 0 254 192 3 100 90 500 10 20 30 440 0 7 2\n0 8 writecache 0 254 254 0\n")
+    put("explain", "table", b"0 131072 writecache s 253:1 8:16 4096 5 start_sector 8 max_age 90000 cleaner\n0 8 writecache p o c 512 1 nofua\n")
 
 
 if __name__ == "__main__":

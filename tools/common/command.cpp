@@ -18,8 +18,8 @@ std::string Console::schema() const {
   return "writecache." + name_.substr(dash == std::string::npos ? 0 : dash + 1) + "/1";
 }
 
-void Console::print_json(const nlohmann::ordered_json& members) {
-  nlohmann::ordered_json object{{"schema", schema()}};
+void Console::print_json(const nlohmann::ordered_json& members, std::string_view other_schema) {
+  nlohmann::ordered_json object{{"schema", other_schema.empty() ? schema() : std::string(other_schema)}};
   for (const auto& [key, value] : members.items())
     object[key] = value;
   // File names need not be UTF-8; JSON must be.

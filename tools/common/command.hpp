@@ -41,8 +41,9 @@ class Console {
   bool shows_text() const noexcept { return !options_.quiet && !options_.json; }
   bool is_verbose() const noexcept { return options_.verbosity != 0; }
 
-  /// Prints one object: the member "schema" first, then `members`. Call it once.
-  void print_json(const nlohmann::ordered_json& members);
+  /// Prints one object: the member "schema" first, then `members`. Call it once. `other_schema`: where it is not that
+  /// of the command.
+  void print_json(const nlohmann::ordered_json& members, std::string_view other_schema = {});
 
   /// "writecache.check/1" for wc-check; for commands that stream their JSON themselves.
   std::string schema() const;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <utility>
 
 namespace wc::tools {
 
@@ -19,6 +21,14 @@ std::string human_bytes(std::uint64_t bytes) {
     ++unit;
   }
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string human_percent(std::uint64_t part, std::uint64_t whole) {
+  if (whole == 0) return "0 %";
+  const double share = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  if (part != 0 && share < 1) return "under 1 %";
+  if (part < whole && share > 99) return "over 99 %";
+  return fmt::format("{:.0f} %", share);
 }
 
 std::string human_seconds(double seconds) {
@@ -43,6 +53,94 @@ std::string printable(std::string_view text) {
     }
   }
   return result;
+}
+
+std::string shell_word(const std::string& text) {
+  if (text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=:,+@%-") ==
+      std::string::npos) {
+    return text;
+  }
+  std::string quoted = "'";
+  for (const char character : text)
+    quoted += character == '\'' ? std::string("'\\''") : std::string(1, character);
+  return quoted + "'";
+}
+
+std::vector<std::string> split_words(std::string_view line) {
+  std::vector<std::string> words;
+  std::string word;
+  for (const char character : line) {
+    if (std::isspace(static_cast<unsigned char>(character)) == 0) {
+      word += character;
+    } else if (!word.empty()) {
+      words.push_back(std::move(word));
+      word.clear();
+    }
+  }
+  if (!word.empty()) words.push_back(std::move(word));
+  return words;
+}
+
+namespace {
+
+/// The words of a text; what stands between two backquotes is one, so that a command can be pasted.
+std::vector<std::string> unbroken_words(std::string_view text) {
+  std::vector<std::string> result;
+  bool is_inside = false;
+  for (const std::string& word : split_words(text)) {
+    if (is_inside) {
+      result.back() += " " + word;
+    } else {
+      result.push_back(word);
+    }
+    if (std::count(word.begin(), word.end(), '`') % 2 != 0) is_inside = !is_inside;
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t used_columns) {
+  constexpr std::size_t kColumns = 80;
+  std::string result;
+  std::size_t column = used_columns;
+  bool begins_line = true;
+  for (const std::string& word : unbroken_words(text)) {
+    if (!begins_line && column + 1 + word.size() > kColumns) {
+      result += "\n" + std::string(indent, ' ');
+      column = indent;
+      begins_line = true;
+    }
+    if (!begins_line) {
+      result += ' ';
+      ++column;
+    }
+    result += word;
+    column += word.size();
+    begins_line = false;
+  }
+  return result + "\n";
+}
+
+std::string text_rows(std::span<const TextRow> rows) {
+  constexpr std::size_t kValueColumnsMax = 20;  // a longer value moves only its own meaning
+  std::size_t name_columns = 0;
+  std::size_t value_columns = 0;
+  for (const TextRow& row : rows) {
+    name_columns = std::max(name_columns, row.name.size());
+    if (row.value.size() <= kValueColumnsMax) value_columns = std::max(value_columns, row.value.size());
+  }
+  const std::size_t indent = 2 + name_columns + 2 + value_columns + 2;
+  std::string text;
+  for (const TextRow& row : rows) {
+    const bool is_number = !row.value.empty() && row.value.find_first_not_of("0123456789") == std::string::npos;
+    std::string line = fmt::format("  {:<{}}  ", row.name, name_columns);
+    line += is_number ? fmt::format("{:>{}}  ", row.value, value_columns)
+                      : fmt::format("{:<{}}  ", row.value, value_columns);
+    if (row.meaning.empty()) line.erase(line.find_last_not_of(' ') + 1);
+    text += line + wrapped(row.meaning, indent, line.size());
+  }
+  return text;
 }
 
 }  // namespace wc::tools

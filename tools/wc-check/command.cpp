@@ -11,6 +11,8 @@
 #include "common/files.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
+#include "wc-check/conclusion.hpp"
+#include "wc-check/explain.hpp"
 #include "wc-check/options.hpp"
 #include "wc-check/report.hpp"
 
@@ -80,6 +82,7 @@ int apply(Console& console, const CheckCommandOptions& options, Devices& devices
     console.text("{}: put back {} bytes from {}\n", printable(devices.cache_path()), *restored,
                  printable(options.apply_undo));
   }
+  console.text("{}\n", conclusion_of_undo(options, *restored));
   return *restored == 0 ? kExitFine : kExitCorrected;
 }
 
@@ -131,6 +134,7 @@ int check_or_repair(Console& console, const CheckCommandOptions& options, Device
 
 int run_check(Console& console, const CheckCommandOptions& options) {
   validate(options);
+  if (options.explain) return run_explain(console, *options.explain);
   const bool writes = options.mode() != RepairMode::none || !options.apply_undo.empty();
   OpenOptions open_options;
   open_options.cache = options.common.cache_spec(writes ? Access::write_exclusive : Access::read_shared);

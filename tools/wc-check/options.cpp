@@ -70,13 +70,26 @@ void add_check_options(CommandLine& line, CheckCommandOptions& options) {
       },
       "SIZE", "a size of at least 8M", "Memory to use at most, from 8M up (default 64M)");
   line.add_progress();
+  auto* const explain = app.add_option("--explain", options.explain,
+                                       "Say what LINE means: a kernel or LVM message, or a line of dmsetup status or\n"
+                                       "dmsetup table; - reads lines from standard input. Without CACHE")
+                            ->type_name("LINE");
+  line.make_cache_optional();
 
   for (auto* const other : {no_modify, preen, repair, superblock_only, undo, no_undo, rebuild}) {
     apply_undo->excludes(other);
+    explain->excludes(other);
   }
+  explain->excludes(apply_undo);
 }
 
 void validate(const CheckCommandOptions& options) {
+  if (options.explain) {
+    if (!options.common.cache.empty()) throw UsageError("--explain takes a line, and no CACHE");
+    if (options.explain->empty()) throw UsageError("--explain has an empty line");
+    return;
+  }
+  if (options.common.cache.empty()) throw UsageError("CACHE is required");
   if (options.repair && options.undo.empty() && !options.no_undo) {
     throw UsageError("-y needs --undo FILE, to be able to take the repair back, or --no-undo");
   }

@@ -19,8 +19,9 @@ struct CheckCommandOptions {
   bool superblock_only = false;
   bool no_undo = false;
   bool rebuild_superblock = false;
-  std::string undo;        ///< empty: none
-  std::string apply_undo;  ///< empty: none
+  std::string undo;                    ///< empty: none
+  std::string apply_undo;              ///< empty: none
+  std::optional<std::string> explain;  ///< a line, or "-" for standard input; then there is no cache
   FuturePolicy future = FuturePolicy::drop;
   std::optional<std::uint32_t> block_bytes;
   std::optional<std::uint64_t> n_blocks;

@@ -8,6 +8,7 @@
 
 #include "common/report_json.hpp"
 #include "common/text.hpp"
+#include "wc-check/conclusion.hpp"
 
 namespace wc::tools {
 namespace {
@@ -85,41 +86,6 @@ void print_candidates(Console& console, const std::vector<RebuildCandidate>& can
                  candidate.n_blocks, candidate.seq_count, counted(candidate.committed, "entry", "entries"),
                  candidate.lost, printable(candidate.evidence));
   }
-}
-
-/// The one sentence for somebody in a hurry.
-std::string conclusion(const CheckCommandOptions& options, const CheckReport& report) {
-  const std::string cache = printable(options.common.cache);
-  const bool has_problems =
-      options.mode() == RepairMode::repair ? has_errors(report.remaining) : has_errors(report.findings);
-  if (!has_problems) {
-    if (report.verdict == Verdict::blank) {
-      return "Blank: the driver formats it at activation; nothing is lost if nothing was ever cached here.";
-    }
-    if (report.corrected != 0) {
-      std::string text = "Corrected: this cache is safe to activate now.";
-      if (!options.undo.empty()) {
-        text += fmt::format(" `wc-check --apply-undo {} {}` takes the repair back.", printable(options.undo), cache);
-      }
-      return text;
-    }
-    return report.activation.frees_entries == 0
-               ? "This cache is safe to activate."
-               : "This cache is safe to activate; what the driver frees then is normal residue of a crash.";
-  }
-  if (report.candidates.size() > 1) {
-    return fmt::format(
-        "Do not activate it: more than one superblock fits, so nothing was changed; choose one with `wc-check -y "
-        "--undo FILE --rebuild-superblock --block-size N --blocks N {}`.",
-        cache);
-  }
-  if (options.mode() == RepairMode::repair) {
-    return "Do not activate it: problems remain that this command cannot repair.";
-  }
-  return fmt::format(
-      "Do not activate it: activation loses data or destroys the evidence; repair it with `wc-check -y --undo FILE "
-      "{}`.",
-      cache);
 }
 
 nlohmann::ordered_json findings_json(const std::vector<Finding>& findings) {

@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "common/command.hpp"
+#include "common/output_file.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
 #include "wc-dump/entry_lines.hpp"
 #include "wc-dump/map_picture.hpp"
 #include "wc-dump/options.hpp"
-#include "wc-dump/output_file.hpp"
 #include "wc-dump/report.hpp"
 #include "writecache/check.hpp"
 #include "writecache/dump.hpp"
@@ -192,7 +192,8 @@ Result<void> DumpCommand::show_map(const CheckReport& report) {
   const bool is_svg = options_.map == MapStyle::svg;
   const auto map = dirty_map(port_, is_svg ? kSvgMapCells : kTextMapCells, options_.memory_bytes, *observer_);
   if (!map) return map.error();
-  const MapFacts facts{report.geometry->block_bytes, port_.info(DeviceId::origin).present};
+  const MapFacts facts{report.geometry->block_bytes, port_.info(DeviceId::origin).present, report.geometry->n_blocks,
+                       report.geometry->n_blocks - report.counts.free, report.superblock->seq_count};
   return output_.write(is_svg ? map_as_svg(*map, facts) : map_as_text(*map, facts, shades_of_locale()));
 }
 

@@ -14,14 +14,16 @@ namespace wc::tools {
 namespace {
 
 constexpr double kWidth = 960;
-constexpr double kHeight = 520;
+constexpr double kHeight = 640;
 constexpr double kLeft = 110;
 constexpr double kPlotWidth = 800;
-constexpr double kShareTop = 60;
+constexpr double kFillTop = 66;
+constexpr double kFillHeight = 14;
+constexpr double kShareTop = 130;
 constexpr double kShareHeight = 210;
-constexpr double kAgeTop = 310;
-constexpr double kAgeHeight = 130;
-constexpr double kMarkMin = 1.5;  // of the picture's height: one block in a huge cell is still seen
+constexpr double kAgeTop = 410;
+constexpr double kAgeHeight = 150;
+constexpr double kMarkMin = 1.5;  // of the picture's height and width: one block in a huge cell is still seen
 
 /// One of the two diagrams, which share the axis of origin offsets.
 struct Panel {
@@ -62,6 +64,11 @@ class Drawing {
     return kLeft + kPlotWidth * static_cast<double>(cell) / static_cast<double>(map_.cells.size());
   }
 
+  /// Wide enough to be seen, and for its neighbour to leave no gap.
+  double width_of_cell(std::size_t cell) const noexcept {
+    return std::max(kMarkMin, x_of_cell(cell + 1) - x_of_cell(cell));
+  }
+
   void value_tick(const Panel& panel, double value, std::string_view words) {
     line(kLeft - 5, panel.y(value), kLeft, panel.y(value), "black");
     line(kLeft, panel.y(value), kLeft + kPlotWidth, panel.y(value), "#ccc");
@@ -91,53 +98,114 @@ double nice_step(double range, int parts) noexcept {
   return power * 10;
 }
 
-double share_of(const DirtyMap& map, const MapFacts& facts, std::size_t cell) noexcept {
-  const auto capacity = static_cast<double>(cell_capacity(map, facts, cell));
-  return std::min(100.0, 100.0 * static_cast<double>(map.cells[cell].live) / capacity);
+/// What the upper diagram shows of a cell, and how: shares where they are seen, else bytes on a logarithmic scale.
+class ShareScale {
+ public:
+  ShareScale(const DirtyMap& map, const MapFacts& facts, const MapTotals& totals)
+      : map_(map), facts_(facts), is_linear_(is_linear(map, totals)) {
+    double high = 0;
+    for (std::size_t cell = 0; cell < map.cells.size(); ++cell)
+      if (map.cells[cell].live != 0) high = std::max(high, value_of(cell));
+    step_ = is_linear_ ? nice_step(high, 5) : std::ceil(high / 6);
+    panel_ = {kShareTop, kShareHeight, 0, std::ceil(high / step_) * step_};
+  }
+
+  const Panel& panel() const noexcept { return panel_; }
+  const char* title() const noexcept { return is_linear_ ? "dirty share of a part" : "dirty in a part (log)"; }
+
+  /// Percent, or doublings above one block; one block itself stands a step above nothing.
+  double value_of(std::size_t cell) const noexcept {
+    const auto live = static_cast<double>(map_.cells[cell].live);
+    if (!is_linear_) return std::log2(live) + 1;
+    return std::min(100.0, 100.0 * live / static_cast<double>(cell_capacity(map_, facts_, cell)));
+  }
+
+  void draw_ticks(Drawing& drawing) const {
+    for (int tick = 0; step_ * tick <= panel_.high * 1.0001; ++tick) {
+      const double value = step_ * tick;
+      drawing.value_tick(panel_, value, is_linear_ ? fmt::format("{:.4g} %", value) : bytes_at(value));
+    }
+  }
+
+ private:
+  std::string bytes_at(double value) const {
+    if (value == 0) return "none";
+    return human_bytes(static_cast<std::uint64_t>(std::exp2(value - 1)) * facts_.block_bytes);
+  }
+
+  const DirtyMap& map_;
+  const MapFacts& facts_;
+  bool is_linear_;
+  double step_ = 1;
+  Panel panel_;
+};
+
+void draw_fill(Drawing& drawing, const MapFacts& facts) {
+  const double share = facts.n_blocks == 0 ? 0 : static_cast<double>(facts.used) / static_cast<double>(facts.n_blocks);
+  if (facts.used != 0) {
+    drawing.add("<rect x=\"{}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\" fill=\"#555\"/>\n", kLeft, kFillTop,
+                std::max(kMarkMin, kPlotWidth * share), kFillHeight);
+  }
+  drawing.frame({kFillTop, kFillHeight, 0, 1});
+  drawing.text(kLeft - 9, kFillTop + 11.5, "end", "cache used");
 }
 
-void draw_share(Drawing& drawing, const DirtyMap& map, const MapFacts& facts) {
-  double share_max = 0;
-  for (std::size_t cell = 0; cell < map.cells.size(); ++cell)
-    share_max = std::max(share_max, share_of(map, facts, cell));
-  const double step = share_max > 0 ? nice_step(share_max, 5) : 20;
-  Panel panel{kShareTop, kShareHeight, 0, share_max > 0 ? std::ceil(share_max / step) * step : 100};
-  for (int tick = 0; step * tick <= panel.high * 1.0001; ++tick) {
-    drawing.value_tick(panel, step * tick, fmt::format("{:.4g} %", step * tick));
-  }
+void draw_share(Drawing& drawing, const DirtyMap& map, const MapFacts& facts, const MapTotals& totals) {
+  const ShareScale scale(map, facts, totals);
+  const Panel& panel = scale.panel();
+  scale.draw_ticks(drawing);
   for (std::size_t cell = 0; cell < map.cells.size(); ++cell) {
     if (map.cells[cell].live == 0) continue;
-    const double height = std::max(kMarkMin, panel.y(0) - panel.y(share_of(map, facts, cell)));
+    const double height = std::max(kMarkMin, panel.y(0) - panel.y(scale.value_of(cell)));
     drawing.add(
         "<rect class=\"cell\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"><title>{}: "
         "{}</title></rect>\n",
-        drawing.x_of_cell(cell), panel.y(0) - height, drawing.x_of_cell(cell + 1) - drawing.x_of_cell(cell), height,
+        drawing.x_of_cell(cell), panel.y(0) - height, drawing.width_of_cell(cell), height,
         human_bytes(bytes_of_sectors(cell * map.sectors_per_cell)),
         counted(map.cells[cell].live, "dirty block", "dirty blocks"));
   }
   drawing.frame(panel);
-  drawing.sideways(panel.top + panel.height / 2, "dirty part of a cell");
+  drawing.sideways(panel.top + panel.height / 2, scale.title());
 }
 
+/// A number of up to 20 digits does not fit at the left: long ones stand inside.
+void sequence_tick(Drawing& drawing, const Panel& panel, Sequence sequence) {
+  constexpr std::size_t kDigitsOutside = 9;
+  const std::string digits = std::to_string(sequence);
+  const auto value = static_cast<double>(sequence);
+  const bool is_inside = digits.size() > kDigitsOutside;
+  drawing.value_tick(panel, value, is_inside ? std::string() : digits);
+  if (is_inside) drawing.text(kLeft + kPlotWidth / 2, panel.y(value) - 3, "middle", digits);
+}
+
+/// The span of each part in grey, its oldest and newest block in black: where all is mixed, the ends still show.
 void draw_age(Drawing& drawing, const DirtyMap& map, const MapTotals& totals) {
-  const auto low = static_cast<double>(totals.live == 0 ? 0 : totals.oldest);
+  const auto low = static_cast<double>(totals.oldest);
   const auto high = static_cast<double>(totals.newest);
   // One sequence alone lies in the middle.
-  const double margin = high > low ? (high - low) * 0.04 : 1;
-  Panel panel{kAgeTop, kAgeHeight, low - margin, high + margin};
-  if (totals.live != 0) {
-    drawing.value_tick(panel, low, fmt::format("{}", totals.oldest));
-    if (high > low) drawing.value_tick(panel, high, fmt::format("{}", totals.newest));
+  const double margin = high > low ? (high - low) * 0.12 : 1;
+  const Panel panel{kAgeTop, kAgeHeight, low - margin, high + margin};
+  for (const bool is_span : {true, false}) {
+    for (std::size_t cell = 0; cell < map.cells.size(); ++cell) {
+      if (map.cells[cell].live == 0) continue;
+      const double top = panel.y(static_cast<double>(map.cells[cell].newest));
+      const double bottom = panel.y(static_cast<double>(map.cells[cell].oldest));
+      const auto bar = [&](double y, double height, const char* fill) {
+        drawing.add("<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\"/>\n",
+                    drawing.x_of_cell(cell), y, drawing.width_of_cell(cell), height, fill);
+      };
+      if (is_span) {
+        bar(top, bottom - top, "#ccc");
+      } else {
+        bar(top - kMarkMin, 2 * kMarkMin, "black");
+        bar(bottom - kMarkMin, 2 * kMarkMin, "black");
+      }
+    }
   }
-  for (std::size_t cell = 0; cell < map.cells.size(); ++cell) {
-    if (map.cells[cell].live == 0) continue;
-    const double top = panel.y(static_cast<double>(map.cells[cell].newest)) - kMarkMin;
-    const double bottom = panel.y(static_cast<double>(map.cells[cell].oldest)) + kMarkMin;
-    drawing.add("<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"/>\n", drawing.x_of_cell(cell), top,
-                drawing.x_of_cell(cell + 1) - drawing.x_of_cell(cell), bottom - top);
-  }
+  sequence_tick(drawing, panel, totals.oldest);
+  if (totals.newest != totals.oldest) sequence_tick(drawing, panel, totals.newest);
   drawing.frame(panel);
-  drawing.sideways(panel.top + panel.height / 2, "sequences");
+  drawing.sideways(panel.top + panel.height / 2, "commit");
 }
 
 void draw_offsets(Drawing& drawing, const DirtyMap& map) {
@@ -162,13 +230,23 @@ std::string map_as_svg(const DirtyMap& map, const MapFacts& facts) {
   const MapTotals totals = total_of(map);
   Drawing drawing(map);
   drawing.add("<title>Dirty blocks on the origin</title>\n");
-  drawing.text(kLeft, 24, "start", "Dirty blocks on the origin");
-  drawing.text(kLeft, 44, "start", legend_of(map, facts, totals));
-  if (!map.cells.empty()) {
-    draw_share(drawing, map, facts);
-    draw_age(drawing, map, totals);
-    draw_offsets(drawing, map);
+  drawing.add("<text x=\"{}\" y=\"26\" font-size=\"17\" font-weight=\"bold\">Dirty blocks on the origin</text>\n",
+              kLeft);
+  drawing.text(kLeft, 50, "start", cache_words(map, facts, totals));
+  draw_fill(drawing, facts);
+  drawing.text(kLeft, 106, "start", "origin " + origin_words(map, facts));
+  if (const std::string beyond = beyond_words(map); !beyond.empty()) drawing.text(kLeft, 122, "start", beyond);
+  if (totals.live == 0) {
+    drawing.text(kLeft, kShareTop + 40, "start",
+                 "No part of the origin has dirty blocks; " + age_words(facts, totals) + ".");
+    return drawing.finish();
   }
+  draw_share(drawing, map, facts, totals);
+  drawing.text(kLeft, kAgeTop - 32, "start", age_words(facts, totals));
+  drawing.text(kLeft, kAgeTop - 14, "start",
+               "black: the oldest and the newest block of a part; grey: what lies between; lower is older");
+  draw_age(drawing, map, totals);
+  draw_offsets(drawing, map);
   return drawing.finish();
 }
 

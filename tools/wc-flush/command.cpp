@@ -4,11 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "common/command.hpp"
+#include "common/output_file.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
+#include "wc-flush/ddrescue_map.hpp"
 #include "wc-flush/options.hpp"
 #include "writecache/drain.hpp"
 
@@ -78,6 +82,35 @@ void print_failures(Console& console, const Devices& devices, const DrainReport&
                             counted(report.blocks_failed, "block is still", "blocks are still")));
 }
 
+/// The file of --ddrescue-map: begun before anything is written, so that a name that cannot be is told in time. Without
+/// save() a file of that name stays as it is.
+class MapFile {
+ public:
+  Result<void> open(const std::string& path, const Devices& devices) {
+    if (path.empty()) return {};
+    const std::array sources{devices.cache_path(), devices.origin_path()};
+    auto file = OutputFile::create(path, sources);
+    if (!file) return file.error();
+    file_ = std::move(*file);
+    path_ = path;
+    return {};
+  }
+
+  Result<void> save(Console& console, const DrainReport& report, const MapDomain& domain) {
+    if (!file_) return {};
+    const DdrescueMap map = ddrescue_map(report, domain);
+    if (auto written = file_->write(map.text); !written) return written;
+    if (auto committed = file_->commit(); !committed) return committed;
+    console.text("{}: of the origin {} are up to date, {} are not, {} were not tried\n", printable(path_),
+                 human_bytes(map.areas.finished), human_bytes(map.areas.bad), human_bytes(map.areas.untried));
+    return {};
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<OutputFile> file_;
+};
+
 int exit_status(const FlushCommandOptions& options, const DrainReport& report) {
   int status = kExitFine;
   if (report.blocks_failed != 0) status |= kExitRemaining;
@@ -100,6 +133,10 @@ int run_flush(Console& console, const FlushCommandOptions& options) {
   const auto opened = console.environment().open_devices(open_options);
   if (!opened) return console.fail(options.common.cache, opened.error());
   Devices& devices = **opened;
+  MapFile map_file;
+  if (auto begun = map_file.open(options.ddrescue_map, devices); !begun) {
+    return console.fail(options.ddrescue_map, begun.error());
+  }
 
   ProgressPrinter progress(console);
   const auto report = drain(devices.port(), devices.clock(), drain_options, progress);
@@ -114,11 +151,15 @@ int run_flush(Console& console, const FlushCommandOptions& options) {
   } else {
     print_text(console, options, devices, *report);
   }
+  const MapDomain domain{devices.origin_path(), bytes_of_sectors(options.common.origin_start_sector),
+                         devices.port().info(DeviceId::origin).size_bytes, drain_options.range};
+  const auto saved = map_file.save(console, *report, domain);
   print_failures(console, devices, *report);
   if (report->cancelled) {
     console.error(devices.cache_path(), "stopped by a signal; what was written is safe (run it again to go on)");
   }
-  return exit_status(options, *report);
+  const int status = exit_status(options, *report);
+  return saved ? status : status | console.fail(options.ddrescue_map, saved.error());
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ void add_flush_options(CommandLine& line, FlushCommandOptions& options) {
   CLI::App& app = line.app();
   DrainOptions& drain = options.drain;
   line.add_origin(OriginUse::required, "Device that the dirty blocks belong on (required)");
-  app.add_flag("--dry-run", drain.dry_run, "Count only; both devices are opened read-only");
+  auto* const dry_run = app.add_flag("--dry-run", drain.dry_run, "Count only; both devices are opened read-only");
   app.add_flag("--keep", drain.keep, "Write the blocks but leave the cache as it is");
   app.add_flag("--verify", drain.verify, "Read every block back from the origin before its entry is freed");
   line.add_parsed(
@@ -48,6 +48,11 @@ void add_flush_options(CommandLine& line, FlushCommandOptions& options) {
   line.add_parsed(
       "--range", drain.range, [](const std::string& text) { return parse_range(text); }, "SECTOR+COUNT",
       "SECTOR+COUNT with a count of at least 1", "Only blocks that touch these sectors of the origin");
+  app.add_option("--ddrescue-map", options.ddrescue_map,
+                 "Write a mapfile of GNU ddrescue to FILE: which parts of the origin are up to date (+),\n"
+                 "which are not (-), which were not tried (?)")
+      ->type_name("FILE")
+      ->excludes(dry_run);
   app.add_flag("--skip-check", drain.skip_check, "Go on although wc-check would report errors");
   line.add_progress();
 }

@@ -2,6 +2,8 @@
 // The command line of wc-flush as values.
 #pragma once
 
+#include <string>
+
 #include "common/command_line.hpp"
 #include "writecache/drain.hpp"
 
@@ -10,6 +12,7 @@ namespace wc::tools {
 struct FlushCommandOptions {
   CommonOptions common;
   DrainOptions drain;
+  std::string ddrescue_map;  ///< empty: none
 };
 
 /// Adds the options of wc-flush; the values land in `options`, which must outlive `line`.

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/text.hpp"
 #include "writecache/check.hpp"
 #include "writecache/observer.hpp"
 
@@ -30,17 +31,6 @@ std::uint32_t stored_block_bytes(const ServerSettings& settings) {
   const auto report = check((*devices)->port(), check_options, observer);
   const bool is_known = report && report->superblock && report->geometry;
   return is_known ? report->superblock->block_size : kBlockBytesDefault;
-}
-
-std::string shell_word(const std::string& text) {
-  if (text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=:,+@%-") ==
-      std::string::npos) {
-    return text;
-  }
-  std::string quoted = "'";
-  for (const char character : text)
-    quoted += character == '\'' ? std::string("'\\''") : std::string(1, character);
-  return quoted + "'";
 }
 
 /// What to do about a cache that the engine does not take.

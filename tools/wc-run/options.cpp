@@ -8,7 +8,7 @@
 
 #include "common/numbers.hpp"
 #include "common/setting_sources.hpp"
-#include "wc-run/table_line.hpp"
+#include "common/table_line.hpp"
 
 namespace wc::tools {
 namespace {

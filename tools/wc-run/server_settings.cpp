@@ -6,33 +6,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "common/numbers.hpp"
 
 namespace wc::tools {
 namespace {
-
-constexpr std::uint64_t kPercentMax = 100;
-constexpr std::uint64_t kCountMax = std::numeric_limits<std::uint32_t>::max();
-constexpr std::uint64_t kAutocommitMsMax = 3'600'000;
-constexpr std::uint64_t kMaxAgeMsMax = 86'400'000;
-constexpr std::uint64_t kPauseMsMax = 60'000;
-
-constexpr std::array<OptionalArgument, 11> kOptionals{{
-    {"high_watermark", false, kPercentMax, "PERCENT", "Write back from this many used blocks on (default 50)"},
-    {"low_watermark", false, kPercentMax, "PERCENT", "Stop writing back at this many used blocks (default 45)"},
-    {"writeback_jobs", false, kCountMax, "N", "Blocks being written back at once (default 0: no limit)"},
-    {"autocommit_blocks", false, kCountMax, "N", "Commit after this many blocks (default 65536, type p 64)"},
-    {"autocommit_time", false, kAutocommitMsMax, "MS", "Commit after this many milliseconds (default 1000)"},
-    {"max_age", false, kMaxAgeMsMax, "MS", "Write back blocks that are older than this (default: none)"},
-    {"cleaner", true, 1, "", "Write everything back and cache no more writes"},
-    {"metadata_only", true, 1, "", "Cache only what is marked as metadata; NBD marks nothing"},
-    {"fua", true, 1, "", ""},
-    {"nofua", true, 1, "", ""},
-    {"pause_writeback", false, kPauseMsMax, "MS", "Rest this long after a write to the origin (type s, default 3000)"},
-}};
 
 std::string underscored(std::string name) {
   std::replace(name.begin(), name.end(), '-', '_');
@@ -66,11 +45,8 @@ std::optional<std::string> set_optional(ServerSettings& settings, const Optional
                                         const std::string& text) {
   const std::string name = argument.name;
   if (!argument.is_flag) {
-    const auto value = parse_count(text);
-    if (!value || *value > argument.limit) {
-      return std::string(kInvalidOptional) + ": " + name + " takes a number from 0 to " +
-             std::to_string(argument.limit);
-    }
+    const auto value = parse_optional_number(argument, text);
+    if (!value) return value.error().message();
     settings.optionals[name] = *value;
     return std::nullopt;
   }
@@ -118,14 +94,6 @@ std::optional<std::string> set_report_fd(ServerSettings& settings, const std::st
 }
 
 }  // namespace
-
-std::span<const OptionalArgument> optional_arguments() noexcept { return kOptionals; }
-
-const OptionalArgument* find_optional_argument(std::string_view name) noexcept {
-  const auto found = std::find_if(kOptionals.begin(), kOptionals.end(),
-                                  [&](const OptionalArgument& argument) { return name == argument.name; });
-  return found == kOptionals.end() ? nullptr : &*found;
-}
 
 std::optional<std::string> ServerSettings::set(const std::string& given_name, const std::string& text) {
   const std::string key = underscored(given_name);
@@ -182,14 +150,9 @@ std::vector<std::string> ServerSettings::words() const {
 }
 
 std::optional<std::string> ServerSettings::contradiction(CacheType cache_type) const {
-  const EngineOptions options = engine_options(cache_type, 0);
-  if (options.high_watermark_percent < options.low_watermark_percent) return kWatermarksCrossed;
-  const bool is_pmem = cache_type == CacheType::pmem;
-  if (is_pmem && options.pause_writeback_ms) {
-    return std::string(kInvalidOptional) + ": pause_writeback is for type s only";
-  }
-  if (!is_pmem && options.fua) return std::string(kInvalidOptional) + ": fua and nofua are for type p only";
-  if (is_pmem && no_overwrite) return "no_overwrite is for type s only: type p never overwrites a committed block";
+  if (auto problem = contradiction_of(optionals, cache_type)) return problem;
+  if (cache_type == CacheType::pmem && no_overwrite)
+    return "no_overwrite is for type s only: type p never overwrites a committed block";
   if (read_only && format) return "a read-only view cannot be formatted";
   return std::nullopt;
 }
@@ -230,7 +193,7 @@ ServerSettings::OptionalWords ServerSettings::optional_words() const {
     add("start_sector");
     add(std::to_string(start_sector));
   }
-  for (const OptionalArgument& argument : kOptionals) {
+  for (const OptionalArgument& argument : optional_arguments()) {
     const auto found = optionals.find(argument.name);
     if (found == optionals.end()) continue;
     add(argument.name);

@@ -6,45 +6,25 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "common/optional_arguments.hpp"
 #include "writecache/device.hpp"
 #include "writecache/engine.hpp"
 
 namespace wc::tools {
-
-/// The words of the driver, which users search for.
-inline constexpr const char* kBadArguments = "Bad arguments";
-inline constexpr const char* kInvalidBlockSize = "Invalid block size";
-inline constexpr const char* kInvalidOptional = "Invalid optional argument";
-inline constexpr const char* kWatermarksCrossed = "High watermark must be greater than or equal to low watermark";
-
-/// One optional argument of the table line.
-struct OptionalArgument {
-  const char* name;
-  bool is_flag;           ///< takes no number
-  std::uint64_t limit;    ///< largest number
-  const char* type_name;  ///< of the number, for --help
-  const char* help;
-};
-/// All of them but start_sector, in the order in which the table line shows them.
-std::span<const OptionalArgument> optional_arguments() noexcept;
-const OptionalArgument* find_optional_argument(std::string_view name) noexcept;
 
 struct ServerSettings {
   std::string cache;
   std::string origin;
   Sector start_sector = 0;
   Sector origin_start_sector = 0;
-  std::optional<CacheType> type;                   ///< default: by what the cache is
-  std::optional<std::uint32_t> block_bytes;        ///< default: what the superblock says, else 4096
-  std::optional<Sector> length;                    ///< of the served device, if not the whole origin
-  std::map<std::string, std::uint64_t> optionals;  ///< by their names in the table line; flags are 1
+  std::optional<CacheType> type;             ///< default: by what the cache is
+  std::optional<std::uint32_t> block_bytes;  ///< default: what the superblock says, else 4096
+  std::optional<Sector> length;              ///< of the served device, if not the whole origin
+  OptionalArguments optionals;
   bool no_overwrite = false;
   bool read_only = false;
   bool format = false;

@@ -4,39 +4,14 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 
+#include "common/status_numbers.hpp"
+#include "common/status_words.hpp"
 #include "common/text.hpp"
 
 namespace wc::tools {
 namespace {
-
-struct Number {
-  const char* name;
-  const char* help;
-  bool is_counter;
-  std::uint64_t EngineStatus::*member;
-};
-
-/// In the order of the driver's status line.
-constexpr std::array<Number, 14> kNumbers{{
-    {"error", "1 after an I/O error, for good", false, &EngineStatus::error},
-    {"n_blocks", "Blocks of the cache", false, &EngineStatus::n_blocks},
-    {"free", "Free blocks", false, &EngineStatus::free},
-    {"writeback", "Blocks being written back", false, &EngineStatus::writeback},
-    {"reads", "Blocks read", true, &EngineStatus::reads},
-    {"read_hits", "Blocks read from the cache", true, &EngineStatus::read_hits},
-    {"writes", "Blocks written", true, &EngineStatus::writes},
-    {"write_hits_uncommitted", "Writes to an uncommitted block", true, &EngineStatus::write_hits_uncommitted},
-    {"write_hits_committed", "Writes to a committed block", true, &EngineStatus::write_hits_committed},
-    {"writes_around", "Blocks written around the cache", true, &EngineStatus::writes_around},
-    {"writes_allocated", "Blocks written to a new place in the cache", true, &EngineStatus::writes_allocated},
-    {"writes_blocked_on_freelist", "Writes that waited for a free block", true,
-     &EngineStatus::writes_blocked_on_freelist},
-    {"flushes", "Flush requests", true, &EngineStatus::flushes},
-    {"discards", "Blocks discarded", true, &EngineStatus::discards},
-}};
 
 std::string target(const LiveCache& live) { return fmt::format("0 {} writecache", sectors_of_bytes(live.size_bytes)); }
 
@@ -54,7 +29,7 @@ std::string label(const std::string& text) {
 std::string status_line(const LiveCache& live) {
   const EngineStatus status = live.engine->status();
   std::string line = target(live);
-  for (const Number& number : kNumbers)
+  for (const StatusNumber& number : status_numbers())
     line += fmt::format(" {}", status.*number.member);
   return line + "\n";
 }
@@ -72,7 +47,7 @@ std::string status_json(const LiveCache& live) {
   const EngineStatus status = live.engine->status();
   const EngineDetails details = live.engine->details();
   nlohmann::ordered_json numbers;
-  for (const Number& number : kNumbers)
+  for (const StatusNumber& number : status_numbers())
     numbers[number.name] = status.*number.member;
   nlohmann::ordered_json object{{"schema", "writecache.run-status/1"},
                                 {"name", live.settings.name},
@@ -102,7 +77,7 @@ std::string status_prometheus(const LiveCache& live) {
     text += fmt::format("# HELP writecache_{0} {1}\n# TYPE writecache_{0} {2}\nwritecache_{0}{{name=\"{3}\"}} {4}\n",
                         metric, help, kind, name, value);
   };
-  for (const Number& number : kNumbers) {
+  for (const StatusNumber& number : status_numbers()) {
     const std::string metric = std::string(number.name) + (number.is_counter ? "_total" : "");
     add(metric, number.help, number.is_counter ? "counter" : "gauge", status.*number.member);
   }
@@ -115,24 +90,28 @@ std::string status_prometheus(const LiveCache& live) {
 
 std::string status_human(const LiveCache& live) {
   const EngineStatus status = live.engine->status();
+  const EngineOptions& options = live.engine->options();
   const EngineDetails details = live.engine->details();
-  const std::uint64_t used = status.n_blocks - status.free;
-  const auto percent = [](std::uint64_t part, std::uint64_t whole) { return whole == 0 ? 0 : part * 100 / whole; };
+  StatusContext context;
+  context.block_bytes = options.block_bytes;
+  context.high_watermark_percent = options.high_watermark_percent;
+  context.low_watermark_percent = options.low_watermark_percent;
+  context.type = options.type;
+  context.details = details;
+  context.is_read_only = options.read_only;
+  const StatusState state = state_of_status(status, context);
   std::string text =
       fmt::format("{}: {} in front of {}, type {}, {}\n", printable(live.settings.name), printable(live.settings.cache),
-                  printable(live.settings.origin), type_letter(*live.settings.type), human_bytes(live.size_bytes));
-  text += fmt::format("used     {} of {} blocks ({} %), {} uncommitted, {} being written back\n", used, status.n_blocks,
-                      percent(used, status.n_blocks), details.uncommitted, status.writeback);
-  text +=
-      fmt::format("reads    {} blocks, {} % from the cache\n", status.reads, percent(status.read_hits, status.reads));
-  text += fmt::format("writes   {} blocks, {} around the cache, {} waited for a free block\n", status.writes,
-                      status.writes_around, status.writes_blocked_on_freelist);
-  text += fmt::format("flushes  {}, discarded {} blocks\n", status.flushes, status.discards);
-  std::string state = details.is_suspended ? "suspended" : details.is_draining ? "writing back" : "running";
-  if (live.settings.read_only) state += ", read-only";
-  if (details.is_cleaner) state += ", cleaner";
-  if (details.first_error) state += ", failed: " + printable(details.first_error->message());
-  return text + "state    " + state + "\n";
+                  printable(live.settings.origin), type_letter(options.type), human_bytes(live.size_bytes));
+  text += "state    " + state.name + "\n  " + wrapped(state.meaning + " " + state.action, 2, 2);
+  std::vector<TextRow> rows;
+  for (const StatusWord& word : words_of_status(status, context))
+    rows.push_back({word.name, std::to_string(word.value), word.meaning});
+  rows.push_back({"uncommitted", std::to_string(details.uncommitted),
+                  human_bytes(details.uncommitted * options.block_bytes) + " that a power cut now would lose; the next "
+                                                                           "commit or flush makes them durable"});
+  rows.push_back({"seq_count", std::to_string(details.seq_count), "number of the commit that is being filled"});
+  return text + text_rows(rows);
 }
 
 }  // namespace wc::tools

@@ -57,6 +57,9 @@ struct DrainReport {
   std::uint64_t bytes_written = 0;
   std::uint64_t blocks_failed = 0;   ///< still only in the cache
   std::vector<FailedRange> failed_ranges;  ///< ascending, joined, at most kFailedRangesMax
+  /// Below it, and in the range asked for, the origin is up to date but for failed_ranges. kSectorLimit: all of it;
+  /// less if it was stopped or more failed than is listed; dry_run: 0.
+  Sector settled_until = 0;
   std::uint64_t entries_freed = 0;         ///< live, stale and uncommitted ones
   std::uint64_t nanoseconds = 0;
   bool cancelled = false;  ///< stopped by the observer; what is reported is true and durable

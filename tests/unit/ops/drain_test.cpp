@@ -71,6 +71,7 @@ TEST(Drain, WritesEveryLiveBlockAndFreesItsEntry) {
   EXPECT_EQ(report->blocks_written, 4U);
   EXPECT_EQ(report->bytes_written, 4U * 4096);
   EXPECT_EQ(report->blocks_failed, 0U);
+  EXPECT_EQ(report->settled_until, wc::kSectorLimit);
   EXPECT_EQ(report->entries_freed, 6U);
   EXPECT_GT(report->nanoseconds, 0U);
   EXPECT_FALSE(report->cancelled);
@@ -521,6 +522,7 @@ TEST(Drain, CancelledReportsWhatIsTrueAndLosesNothing) {
     const auto after = machine.durable();
     EXPECT_EQ(used_entries(after.cache), 60 - report->blocks_written);
     EXPECT_EQ(report->entries_freed, report->blocks_written);
+    EXPECT_EQ(report->settled_until, was_cancelled ? 16 * report->blocks_written : wc::kSectorLimit);
     EXPECT_TRUE(wc::sim::merged_content(after.cache, after.origin) == expected);
     was_partial = was_partial || (report->blocks_written > 0 && report->blocks_written < 60);
     if (!was_cancelled) {
@@ -649,10 +651,12 @@ TEST(FailureList, JoinsSortsAndBounds) {
   EXPECT_EQ(ranges[0].first, 0U);
   EXPECT_EQ(ranges[0].count, 24U);
   EXPECT_EQ(ranges[1].first, 24U);
+  EXPECT_EQ(list.listed_until(), wc::kSectorLimit);
   for (Sector i = 0; i < 3 * wc::kFailedRangesMax; ++i) list.add(2 * i, 1, "c");
   ranges = list.take();
   EXPECT_EQ(ranges.size(), wc::kFailedRangesMax);
   EXPECT_EQ(ranges.back().first, 2 * (wc::kFailedRangesMax - 1));
+  EXPECT_EQ(list.listed_until(), ranges.back().first + 1);
   EXPECT_TRUE(list.take().empty());
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The table line pasted from dmsetup: what is taken, and refused in the driver's words.
-#include "wc-run/table_line.hpp"
+#include "common/table_line.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "wc-run/server_settings.hpp"
+#include "common/optional_arguments.hpp"
 
 namespace wc::tools {
 namespace {

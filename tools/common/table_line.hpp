@@ -12,7 +12,8 @@
 
 namespace wc::tools {
 
-/// One setting: name and text, as ServerSettings::set takes them.
+/// One setting: its name, as the options of wc-run have them with dashes or underscores, and its text; "true" for a
+/// flag.
 using Setting = std::pair<std::string, std::string>;
 
 /// "[NAME:] 0 LEN writecache TYPE ORIGIN CACHE BLOCK_SIZE N_OPTIONAL [optional...]" as settings. Devices that are given

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // OutputFile: a temporary file beside the target, renamed when it is durable.
-#include "wc-dump/output_file.hpp"
+#include "common/output_file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The table line of the device mapper as settings.
-#include "wc-run/table_line.hpp"
+#include "common/table_line.hpp"
 
 #include <algorithm>
 #include <cctype>
 
 #include "common/numbers.hpp"
-#include "wc-run/server_settings.hpp"
+#include "common/optional_arguments.hpp"
+#include "common/text.hpp"
+#include "writecache/superblock.hpp"
 
 namespace wc::tools {
 namespace {
@@ -16,21 +18,6 @@ constexpr std::size_t kFixedWords = 8;
 
 Error refuse(const char* driver_words, const std::string& why) {
   return Error{ErrorCode::invalid_argument, 0, 0, std::string(driver_words) + ": " + why};
-}
-
-std::vector<std::string> split(std::string_view line) {
-  std::vector<std::string> words;
-  std::string word;
-  for (const char character : line) {
-    if (std::isspace(static_cast<unsigned char>(character)) == 0) {
-      word += character;
-    } else if (!word.empty()) {
-      words.push_back(std::move(word));
-      word.clear();
-    }
-  }
-  if (!word.empty()) words.push_back(std::move(word));
-  return words;
 }
 
 std::string lower(std::string word) {
@@ -62,11 +49,25 @@ Result<std::vector<Setting>> parse_optionals(const std::vector<std::string>& wor
     if (++i == words.size()) return refuse(kInvalidOptional, name + " needs a number");
     // The driver takes plain decimal numbers only.
     if (!parse_count(words[i])) return refuse(kInvalidOptional, name + " needs a number, not `" + words[i] + "`");
-    ServerSettings trial;
-    if (auto problem = trial.set(name, words[i])) return Error{ErrorCode::invalid_argument, 0, 0, *problem};
+    if (argument == nullptr) {
+      if (!parse_sectors(words[i])) return refuse(kInvalidOptional, name + " takes a number of sectors below 2^54");
+    } else if (auto number = parse_optional_number(*argument, words[i]); !number) {
+      return number.error();
+    }
     settings.emplace_back(name, words[i]);
   }
   return settings;
+}
+
+/// As the driver keeps them: the last word counts, also of the two that are one thing.
+OptionalArguments numbers_of(const std::vector<Setting>& optionals) {
+  OptionalArguments numbers;
+  for (const auto& [name, text] : optionals) {
+    if (name == "fua") numbers.erase("nofua");
+    if (name == "nofua") numbers.erase("fua");
+    numbers[name] = text == "true" ? 1 : *parse_count(text);
+  }
+  return numbers;
 }
 
 std::optional<Error> refuse_fixed(const std::vector<std::string>& words) {
@@ -74,7 +75,7 @@ std::optional<Error> refuse_fixed(const std::vector<std::string>& words) {
     return refuse(kBadArguments, "a table line has 0 LENGTH writecache TYPE ORIGIN CACHE BLOCK_SIZE N_OPTIONAL");
   }
   const auto length = parse_count(words[1]);
-  if (words[0] != "0" || !length || *length == 0) {
+  if (words[0] != "0" || !length || *length == 0 || *length >= kSectorLimit) {
     return refuse(kBadArguments, "a table line begins with 0 and the number of sectors");
   }
   if (lower(words[2]) != "writecache") return refuse(kBadArguments, "`" + words[2] + "` is not the target writecache");
@@ -94,7 +95,7 @@ std::optional<Error> refuse_fixed(const std::vector<std::string>& words) {
 }  // namespace
 
 Result<std::vector<Setting>> parse_table_line(std::string_view line) {
-  std::vector<std::string> words = split(line);
+  std::vector<std::string> words = split_words(line);
   if (!words.empty() && words[0].ends_with(':')) words.erase(words.begin());  // `dmsetup table` without a name
   if (auto refusal = refuse_fixed(words)) return *std::move(refusal);
   auto optionals = parse_optionals(words, kFixedWords);
@@ -105,10 +106,10 @@ Result<std::vector<Setting>> parse_table_line(std::string_view line) {
                                 {"cache", device_path(words[5])},
                                 {"block-size", words[6]}};
   settings.insert(settings.end(), optionals->begin(), optionals->end());
-  ServerSettings trial;
-  for (const auto& [name, text] : settings)
-    if (auto problem = trial.set(name, text)) return Error{ErrorCode::invalid_argument, 0, 0, *problem};
-  if (auto problem = trial.contradiction(*trial.type)) return Error{ErrorCode::invalid_argument, 0, 0, *problem};
+  const CacheType type = settings[1].second == "p" ? CacheType::pmem : CacheType::ssd;
+  if (auto problem = contradiction_of(numbers_of(*optionals), type)) {
+    return Error{ErrorCode::invalid_argument, 0, 0, *problem};
+  }
   return settings;
 }
 
