@@ -80,39 +80,44 @@ void Engine::Impl::accept(Request& request) {
       core.finish(operation, {});
       return;
     }
+    core.blocks.table().prefetch(core.sector_of(operation.first_block));
     if (!core.range_lock.enter(operation)) return;
   }
   core.ready.push(operation);
 }
 
-bool Engine::Impl::start_incoming() {
-  if (incoming.empty() || controls.holds_requests()) return false;
+void Engine::Impl::start_incoming() {
+  if (!can_start_incoming()) return;
   Queue<Request> requests = incoming.take_all();
   while (Request* request = requests.pop())
     accept(*request);
-  return true;
 }
 
-bool Engine::Impl::run_ready() {
-  bool any = false;
-  while (Operation* operation = core.ready.pop()) {
-    any = true;
-    switch (operation->request->kind) {
-      case RequestKind::read:
-        reads.run(*operation);
-        break;
-      case RequestKind::write:
-        writes.run(*operation);
-        break;
-      case RequestKind::flush:
-        flushes.run(*operation);
-        break;
-      case RequestKind::discard:
-        discards.run(*operation);
-        break;
-    }
+/// Runs what can go on, and what mapped memory did for it.
+void Engine::Impl::run_ready() {
+  do {
+    while (Operation* operation = core.ready.pop())
+      run(*operation);
+  } while (core.transfers.run_local() != 0);
+}
+
+void Engine::Impl::run(Operation& operation) {
+  if (const Operation* const next = core.ready.front(); next != nullptr)
+    core.blocks.table().prefetch_entry(core.sector_of(next->first_block));
+  switch (operation.request->kind) {
+    case RequestKind::read:
+      reads.run(operation);
+      break;
+    case RequestKind::write:
+      writes.run(operation);
+      break;
+    case RequestKind::flush:
+      flushes.run(operation);
+      break;
+    case RequestKind::discard:
+      discards.run(operation);
+      break;
   }
-  return any;
 }
 
 /// Freed blocks that nobody reads any more go to those who wait for one.
@@ -155,13 +160,11 @@ void Engine::Impl::refuse_incoming() {
 void Engine::Impl::pump() {
   bool any = true;
   while (any) {
-    any = start_incoming();
-    any = run_ready() || any;
-    if (store) any = run_machines() || any;
-    if (!store) any = controls.advance() || any;
+    start_incoming();
+    run_ready();
+    any = store ? run_machines() : controls.advance();
     if (core.error) release_all_waiters();
-    any = !core.ready.empty() || any;
-    any = core.transfers.run_local() != 0 || any;
+    any = any || !core.ready.empty() || core.transfers.has_local() || can_start_incoming();
   }
 }
 

@@ -41,8 +41,10 @@ struct Engine::Impl {
   engine::Queue<Request> incoming;
 
  private:
-  bool start_incoming();
-  bool run_ready();
+  bool can_start_incoming() const noexcept { return !incoming.empty() && !controls.holds_requests(); }
+  void start_incoming();
+  void run_ready();
+  void run(engine::Operation& operation);
   bool hand_out_freed();
   void release_all_waiters();
   bool run_machines();

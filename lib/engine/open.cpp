@@ -140,28 +140,32 @@ Result<PendingBlocks> take_pending(PendingLog* log, const Geometry& geometry, co
 }
 
 /// Fills the index.
-class Loader final : public store::RecoveryVisitor {
+class Loader {
  public:
   Loader(engine::Blocks& blocks, store::CacheStore* store, const PendingBlocks& pending, std::uint64_t now_ns)
       : blocks_(blocks), store_(store), pending_(pending), now_ns_(now_ns) {}
 
-  void on_soon(Sector sector) override { blocks_.table().prefetch(sector); }
-  void on_live(index::Slot slot, const Entry& entry) override {
-    has_conflict_ = has_conflict_ || is_pending(slot);
-    blocks_.add_live(slot, entry);
-    if (is_sorting_) {
-      live_.push_back(slot);
-      if (live_.size() == kSortMax) stop_sorting();
-    } else {
-      blocks_.add_to_age(slot, now_ns_);
+  void load(const store::ClassifiedBatch& batch) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      // Its place in the index is a random one.
+      blocks_.table().prefetch(batch.entry(std::min(i + kAhead, batch.size() - 1)).original_sector);
+      const Entry entry = batch.entry(i);
+      const auto slot = static_cast<index::Slot>(batch.first_index() + i);
+      switch (batch.state(i, entry.seq_count)) {
+        case EntryState::live:
+          add_live(slot, entry);
+          break;
+        case EntryState::free:
+          add_free(slot);
+          break;
+        case EntryState::stale:
+        case EntryState::uncommitted:
+        case EntryState::future:
+          if (store_ != nullptr) store_->changed(slot);
+          add_free(slot);
+          break;
+      }
     }
-  }
-  void on_free(index::Slot slot) override {
-    if (!is_pending(slot)) blocks_.add_free(slot);
-  }
-  void on_dropped(index::Slot slot) override {
-    if (store_ != nullptr) store_->changed(slot);
-    on_free(slot);
   }
   /// Errors: damaged.
   Result<void> finish() {
@@ -190,7 +194,22 @@ class Loader final : public store::RecoveryVisitor {
 
   /// Of larger caches the age after a start is the order of their blocks, which are handed out in order.
   static constexpr std::size_t kSortMax = 1U << 20;
+  /// Entries between the announcement of one and its turn.
+  static constexpr std::size_t kAhead = 24;
 
+  void add_free(index::Slot slot) {
+    if (!is_pending(slot)) blocks_.add_free(slot);
+  }
+  void add_live(index::Slot slot, const Entry& entry) {
+    has_conflict_ = has_conflict_ || is_pending(slot);
+    blocks_.add_live(slot, entry);
+    if (!is_sorting_) {
+      blocks_.add_to_age(slot, now_ns_);
+      return;
+    }
+    live_.push_back(slot);
+    if (live_.size() == kSortMax) stop_sorting();
+  }
   void stop_sorting() {
     is_sorting_ = false;
     for (const index::Slot slot : live_)
@@ -249,7 +268,11 @@ Result<std::unique_ptr<Engine>> Engine::open(const EnginePorts& ports, const Eng
   // Whoever served before us may have written to the origin and not flushed it.
   impl->core.has_written_around = true;
   Loader loader(blocks, impl->store.get(), *pending, ports.clock->now_ns());
-  if (auto recovered = store::recover(port, *cache, loader); !recovered) return recovered.error();
+  const auto recovered = store::recover(port, *cache, [&](const store::ClassifiedBatch& batch) {
+    loader.load(batch);
+    return Result<void>();
+  });
+  if (!recovered) return recovered.error();
   if (auto finished = loader.finish(); !finished) return finished.error();
   if (ports.pending != nullptr) ports.pending->taken_over(seq_count);
   if (impl->store) {

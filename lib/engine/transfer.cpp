@@ -32,10 +32,12 @@ void Transfers::submit(Transfer& transfer) {
     done.home_->finish(done, std::move(outcome));
   };
   if (memory_ != nullptr && transfer.io.device == DeviceId::cache) {
+    // In this order: what is stored after the data, and read back soon, would wait until the data have left the
+    // processor.
+    local_.push_back(&transfer);
     const Result<void> outcome = perform_mapped(transfer.io);
     transfer.has_failed_ = !outcome;
     if (!outcome && !local_failure_) local_failure_ = outcome.error();
-    local_.push_back(&transfer);
     return;
   }
   if (transfer.io.device == DeviceId::cache && transfer.io.kind == IoKind::read) enter(transfer);
@@ -45,8 +47,7 @@ void Transfers::submit(Transfer& transfer) {
 
 Result<void> Transfers::perform_mapped(const IoOp& op) {
   if (op.kind == IoKind::read) return memory_->load(op.offset_bytes, op.memory);
-  memory_->store(op.offset_bytes, op.memory);
-  memory_->flush(op.offset_bytes, op.memory.size());
+  memory_->write(op.offset_bytes, op.memory);
   if (const Error* failure = memory_->failure()) return *failure;
   return {};
 }

@@ -14,13 +14,14 @@ std::size_t bucket_count(std::uint64_t n_blocks) noexcept {
 
 }  // namespace
 
-EntryTable::EntryTable(std::uint64_t n_blocks)
-    : nodes_(n_blocks), chain_(n_blocks), links_(n_blocks), buckets_(bucket_count(n_blocks)) {}
+EntryTable::EntryTable(std::uint64_t n_blocks) : records_(n_blocks), buckets_(bucket_count(n_blocks)) {}
 
 void EntryTable::insert(Slot slot, Sector sector, Sequence sequence) noexcept {
   std::uint32_t& head = buckets_[bucket_of(sector)];
-  nodes_[slot] = {sector & kSectorMask, ~sequence};
-  chain_[slot] = head;
+  Record& record = records_[slot];
+  record.word = std::bit_cast<Halves>(sector & kSectorMask);
+  record.inverted_sequence = std::bit_cast<Halves>(~sequence);
+  record.chain = head;
   head = slot + 1;
   ++member_count_;
 }
@@ -28,9 +29,10 @@ void EntryTable::insert(Slot slot, Sector sector, Sequence sequence) noexcept {
 void EntryTable::remove(Slot slot) noexcept {
   std::uint32_t* at = &buckets_[bucket_of(sector(slot))];
   while (*at != slot + 1)
-    at = &chain_[*at - 1];
-  *at = chain_[slot];
-  nodes_[slot] = {0, 0};
+    at = &records_[*at - 1].chain;
+  Record& record = records_[slot];
+  *at = record.chain;
+  record.word = record.inverted_sequence = {};
   --member_count_;
 }
 

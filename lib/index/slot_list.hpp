@@ -16,24 +16,25 @@ class SlotList {
   Slot front() const noexcept { return oldest_ - 1; }
   Slot back() const noexcept { return newest_ - 1; }
   /// The next one towards the back, or kNoSlot.
-  static Slot newer(const EntryTable& table, Slot slot) noexcept { return table.links_[slot].newer - 1; }
+  static Slot newer(const EntryTable& table, Slot slot) noexcept { return table.records_[slot].newer - 1; }
 
   void push_back(EntryTable& table, Slot slot) noexcept {
-    table.links_[slot] = {0, newest_};
-    if (newest_ != 0) table.links_[newest_ - 1].newer = slot + 1;
+    table.records_[slot].newer = 0;
+    table.records_[slot].older = newest_;
+    if (newest_ != 0) table.records_[newest_ - 1].newer = slot + 1;
     newest_ = slot + 1;
     if (oldest_ == 0) oldest_ = slot + 1;
     ++size_;
   }
   void remove(EntryTable& table, Slot slot) noexcept {
-    const EntryTable::Links links = table.links_[slot];
+    const EntryTable::Record& links = table.records_[slot];
     if (links.newer != 0) {
-      table.links_[links.newer - 1].older = links.older;
+      table.records_[links.newer - 1].older = links.older;
     } else {
       newest_ = links.older;
     }
     if (links.older != 0) {
-      table.links_[links.older - 1].newer = links.newer;
+      table.records_[links.older - 1].newer = links.newer;
     } else {
       oldest_ = links.newer;
     }

@@ -68,6 +68,12 @@ bool copy_guarded(std::byte* to, const std::byte* from, std::size_t bytes) noexc
   return guarded([&] { std::memcpy(to, from, bytes); });
 }
 
+bool copy_guarded(std::byte* to, const std::byte* from, std::size_t bytes,
+                  void* (*copy)(void* to, const void* from, std::size_t bytes, unsigned flags),
+                  unsigned flags) noexcept {
+  return guarded([&] { copy(to, from, bytes, flags); });
+}
+
 bool store_words_guarded(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
   return guarded([&] {
     for (std::size_t at = 0; at < bytes; at += sizeof(std::uint64_t)) {

@@ -12,7 +12,12 @@ void catch_bus_errors() noexcept;
 /// A plain copy. False where a page cannot be had: it was cut off the file, the file system is full, the medium fails.
 bool copy_guarded(std::byte* to, const std::byte* from, std::size_t bytes) noexcept;
 
-/// The same in stores of 8 bytes, each of them whole. `to` and `bytes` are multiples of 8.
+/// The same with a copying function of libpmem2's kind.
+bool copy_guarded(std::byte* to, const std::byte* from, std::size_t bytes,
+                  void* (*copy)(void* to, const void* from, std::size_t bytes, unsigned flags),
+                  unsigned flags) noexcept;
+
+/// A plain copy in stores of 8 bytes, each of them whole. `to` and `bytes` are multiples of 8.
 bool store_words_guarded(std::byte* to, const std::byte* from, std::size_t bytes) noexcept;
 
 }  // namespace wc

@@ -18,7 +18,6 @@
 namespace wc {
 namespace {
 
-constexpr std::size_t kUnsyncedRangesMax = 1024;
 constexpr std::size_t kWordStoreBytesMax = 64;
 
 struct SourceDeleter {
@@ -37,8 +36,6 @@ Error mapping_error(int answer) {
   const ErrorCode code = answer == PMEM2_E_NO_ACCESS ? ErrorCode::permission : ErrorCode::unsupported;
   return Error{code, 0, 0, std::string("cannot be mapped as persistent memory: ") + ::pmem2_errormsg()};
 }
-
-std::uint64_t page_bytes() noexcept { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
 
@@ -76,7 +73,8 @@ Pmem2Port::Pmem2Port(UniqueFd fd, const PmemWindow& window, pmem2_map* map)
   has_page_granularity_ = ::pmem2_map_get_store_granularity(map_) == PMEM2_GRANULARITY_PAGE;
   flush_lines_ = ::pmem2_get_flush_fn(map_);
   drain_ = ::pmem2_get_drain_fn(map_);
-  unsynced_.reserve(kUnsyncedRangesMax);
+  copy_ = ::pmem2_get_memcpy_fn(map_);
+  page_bytes_ = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 Pmem2Port::~Pmem2Port() {
@@ -105,8 +103,11 @@ void Pmem2Port::store(std::uint64_t offset_bytes, std::span<const std::byte> dat
                         reinterpret_cast<std::uintptr_t>(target) % kWordBytes == 0;
   const bool is_done =
       is_words ? store_words_guarded(target, data.data(), data.size()) : copy_guarded(target, data.data(), data.size());
-  if (!is_done)
-    fail({ErrorCode::io, EIO, offset_bytes, "storing in the mapped memory failed (is it full, or cut off?)"});
+  if (!is_done) fail_store(offset_bytes);
+}
+
+void Pmem2Port::fail_store(std::uint64_t offset_bytes) noexcept {
+  fail({ErrorCode::io, EIO, offset_bytes, "storing in the mapped memory failed (is it full, or cut off?)"});
 }
 
 Result<void> Pmem2Port::load(std::uint64_t offset_bytes, std::span<std::byte> memory) const {
@@ -123,11 +124,20 @@ void Pmem2Port::flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) no
   if (!contains(offset_bytes, length_bytes)) std::abort();  // a bug of the caller
   if (length_bytes == 0) return;
   if (has_page_granularity_) {
-    const std::uint64_t begin = window_.offset_bytes + offset_bytes;
-    remember_pages({round_down(begin, page_bytes()), round_up(begin + length_bytes, page_bytes())});
+    remember_pages(offset_bytes, length_bytes);
   } else {
     flush_lines_(base_ + offset_bytes, length_bytes);
   }
+}
+
+void Pmem2Port::write(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept {
+  if (has_page_granularity_ || data.size() <= kWordStoreBytesMax) {
+    PmemPort::write(offset_bytes, data);
+    return;
+  }
+  if (!window_.writable || !contains(offset_bytes, data.size())) std::abort();  // a bug of the caller
+  constexpr unsigned kFlags = PMEM2_F_MEM_NONTEMPORAL | PMEM2_F_MEM_NODRAIN;
+  if (!copy_guarded(base_ + offset_bytes, data.data(), data.size(), copy_, kFlags)) fail_store(offset_bytes);
 }
 
 Result<void> Pmem2Port::fence() {
@@ -147,43 +157,19 @@ Result<void> Pmem2Port::fence() {
 
 /// libpmem2's own page flush aborts the process when msync fails; here the caller hears of it.
 void Pmem2Port::sync_pages() noexcept {
-  merge_pages();
-  std::byte* start = base_ - window_.offset_bytes;
-  for (const Range& range : unsynced_) {
-    if (failure_) break;
-    if (::msync(start + range.begin, range.end - range.begin, MS_SYNC) != 0) {
-      fail({ErrorCode::io, errno, 0, "making the mapped memory durable failed"});
-    }
+  const Range range = std::exchange(unsynced_, {});
+  if (failure_ || range.begin == range.end) return;
+  std::byte* const start = base_ - window_.offset_bytes;
+  if (::msync(start + range.begin, range.end - range.begin, MS_SYNC) != 0) {
+    fail({ErrorCode::io, errno, 0, "making the mapped memory durable failed"});
   }
-  unsynced_.clear();
 }
 
-void Pmem2Port::remember_pages(Range range) noexcept {
-  if (!unsynced_.empty() && range.begin <= unsynced_.back().end && range.end >= unsynced_.back().begin) {
-    unsynced_.back().begin = std::min(unsynced_.back().begin, range.begin);
-    unsynced_.back().end = std::max(unsynced_.back().end, range.end);
-    return;
-  }
-  if (unsynced_.size() == kUnsyncedRangesMax) merge_pages();
-  if (unsynced_.size() == kUnsyncedRangesMax) {
-    // Too scattered to remember: one range around all of them is right too, only slower.
-    const Range whole{unsynced_.front().begin, unsynced_.back().end};
-    unsynced_.assign(1, whole);
-  }
-  unsynced_.push_back(range);
-}
-
-void Pmem2Port::merge_pages() noexcept {
-  std::sort(unsynced_.begin(), unsynced_.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
-  std::size_t kept = 0;
-  for (const Range& range : unsynced_) {
-    if (kept > 0 && range.begin <= unsynced_[kept - 1].end) {
-      unsynced_[kept - 1].end = std::max(unsynced_[kept - 1].end, range.end);
-    } else {
-      unsynced_[kept++] = range;
-    }
-  }
-  unsynced_.resize(kept);
+void Pmem2Port::remember_pages(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept {
+  const std::uint64_t begin = round_down(window_.offset_bytes + offset_bytes, page_bytes_);
+  const std::uint64_t end = round_up(window_.offset_bytes + offset_bytes + length_bytes, page_bytes_);
+  const bool is_first = unsynced_.begin == unsynced_.end;
+  unsynced_ = is_first ? Range{begin, end} : Range{std::min(unsynced_.begin, begin), std::max(unsynced_.end, end)};
 }
 
 }  // namespace wc

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "io/unique_fd.hpp"
 #include "writecache/port.hpp"
@@ -39,6 +38,7 @@ class Pmem2Port final : public PmemPort {
   Result<void> load(std::uint64_t offset_bytes, std::span<std::byte> memory) const override;
   void store(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept override;
   void flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept override;
+  void write(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept override;
   Result<void> fence() override;
   const Error* failure() const noexcept override { return failure_ ? &*failure_ : nullptr; }
 
@@ -47,15 +47,15 @@ class Pmem2Port final : public PmemPort {
 
  private:
   struct Range {
-    std::uint64_t begin;
-    std::uint64_t end;
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
   };
 
   Pmem2Port(UniqueFd fd, const PmemWindow& window, pmem2_map* map);
   void fail(Error error) noexcept;
-  void remember_pages(Range range) noexcept;
+  void fail_store(std::uint64_t offset_bytes) noexcept;
+  void remember_pages(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept;
   void sync_pages() noexcept;
-  void merge_pages() noexcept;
   bool contains(std::uint64_t offset_bytes, std::uint64_t length_bytes) const noexcept;
 
   UniqueFd fd_;
@@ -66,7 +66,11 @@ class Pmem2Port final : public PmemPort {
   bool has_page_granularity_ = false;
   void (*flush_lines_)(const void*, std::size_t) = nullptr;
   void (*drain_)() = nullptr;
-  std::vector<Range> unsynced_;   ///< pages on the medium that the next fence makes durable
+  void* (*copy_)(void*, const void*, std::size_t, unsigned) = nullptr;
+  std::uint64_t page_bytes_ = 0;
+  /// Around all pages on the medium that the next fence makes durable. One msync of it is as quick as many small
+  /// ones: the kernel writes the dirty pages among them, and nobody dirties others.
+  Range unsynced_;
   std::optional<Error> failure_;  ///< of a store, or of an msync, which forgets what it lost: no later fence counts
 };
 

@@ -62,9 +62,8 @@ Result<void> PmemBlockPort::perform(const IoOp& op) {
   // Touching memory that is gone would raise a signal; the caller shall hear of an error instead.
   if (!memory_->holds(op.offset_bytes, op.memory.size())) return short_medium_error(op);
   if (op.kind == IoKind::read) return memory_->load(op.offset_bytes, op.memory);
-  memory_->store(op.offset_bytes, op.memory);
+  memory_->write(op.offset_bytes, op.memory);
   if (const Error* failure = memory_->failure()) return *failure;
-  memory_->flush(op.offset_bytes, op.memory.size());
   if (op.fua) return memory_->fence();
   return {};
 }

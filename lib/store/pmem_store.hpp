@@ -15,9 +15,13 @@ namespace wc::store {
 /// Every step ends at once. Relies on words of 8 bytes being whole on the medium or absent.
 class PmemStore final : public CacheStore {
  public:
-  PmemStore(PmemPort& port, const index::EntryTable& table) : port_(port), table_(table) {}
+  PmemStore(PmemPort& port, const index::EntryTable& table) : port_(port), table_(table), view_(port.view()) {}
 
-  void changed(index::Slot slot) override { changed_.push_back(slot); }
+  void changed(index::Slot slot) override {
+    changed_.push_back(slot);
+    // Its line is stored to at the next sync, and then waited for.
+    __builtin_prefetch(view_.data() + Geometry::entry_offset_bytes(slot), 1);
+  }
   void start_sync(Sequence limit) override;
   void start_raise(Sequence seq_count) override;
   std::optional<Result<void>> take_outcome() override;
@@ -28,6 +32,7 @@ class PmemStore final : public CacheStore {
 
   PmemPort& port_;
   const index::EntryTable& table_;
+  std::span<const std::byte> view_;
   std::vector<index::Slot> changed_;
   std::optional<Result<void>> outcome_;
 };

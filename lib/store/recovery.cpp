@@ -4,14 +4,10 @@
 
 #include <string>
 
-#include "store/scan.hpp"
 #include "writecache/check.hpp"
 
 namespace wc::store {
 namespace {
-
-/// Entries between the announcement of one and its turn.
-constexpr std::size_t kAhead = 24;
 
 Error damaged(const std::string& codes) {
   return {ErrorCode::damaged, 0, 0, "the cache is damaged: " + codes + " (see wc-check)"};
@@ -57,36 +53,14 @@ Result<std::optional<OpenedCache>> open_sound_cache(IoPort& port, std::uint32_t 
   return std::optional<OpenedCache>{OpenedCache{*report->superblock, *report->geometry}};
 }
 
-Result<void> recover(IoPort& port, const OpenedCache& cache, RecoveryVisitor& visitor) {
+Result<void> recover(IoPort& port, const OpenedCache& cache, const BatchVisitor& visitor) {
   ScanOptions options;
   options.origin_sectors = sectors_of_bytes(port.info(DeviceId::origin).size_bytes);
   Observer observer;
   auto scan = Scan::run(port, cache.geometry, cache.superblock.seq_count, options, observer);
   if (!scan) return scan.error();
   if (const std::string codes = damage_of(*scan); !codes.empty()) return damaged(codes);
-  return scan->visit(
-      [&](const ClassifiedBatch& batch) -> Result<void> {
-        for (std::size_t i = 0; i < batch.size(); ++i) {
-          if (i + kAhead < batch.size()) visitor.on_soon(batch.entry(i + kAhead).original_sector);
-          const Entry entry = batch.entry(i);
-          const auto slot = static_cast<index::Slot>(batch.first_index() + i);
-          switch (batch.state(i, entry.seq_count)) {
-            case EntryState::live:
-              visitor.on_live(slot, entry);
-              break;
-            case EntryState::free:
-              visitor.on_free(slot);
-              break;
-            case EntryState::stale:
-            case EntryState::uncommitted:
-            case EntryState::future:
-              visitor.on_dropped(slot);
-              break;
-          }
-        }
-        return {};
-      },
-      observer);
+  return scan->visit(visitor, observer);
 }
 
 }  // namespace wc::store

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Google Benchmark of the live engine without transport and without devices: memory stands for both.
+// Google Benchmark of the live engine without transport and without devices: memory stands for both. Type p goes
+// through the PmemPort of production on memory that is taken for persistent; the limit is libpmem2's own persistent
+// copy.
 #include <benchmark/benchmark.h>
+#include <libpmem2.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <vector>
 
+#include "io/pmem2_port.hpp"
 #include "media/entry.hpp"
 #include "media/superblock.hpp"
 #include "writecache/engine.hpp"
@@ -20,24 +24,35 @@ using namespace wc;
 constexpr std::uint64_t kBlockBytes = 4096;
 constexpr std::uint64_t kOriginBlocks = 1U << 28;
 
-/// Zeroed memory that costs only where it is touched.
+/// A file in memory, mapped: zeroed, and it costs only where it is touched.
 class Area {
  public:
   explicit Area(std::uint64_t bytes)
       : bytes_(bytes),
+        fd_(::memfd_create("area", MFD_CLOEXEC)),
         data_(static_cast<std::byte*>(
-            ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+            ::ftruncate(fd_, static_cast<off_t>(bytes)) != 0
+                ? MAP_FAILED
+                : ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_, 0))) {
     if (data_ == MAP_FAILED) std::abort();
   }
-  ~Area() { ::munmap(data_, bytes_); }
+  ~Area() {
+    ::munmap(data_, bytes_);
+    ::close(fd_);
+  }
   Area(const Area&) = delete;
   Area& operator=(const Area&) = delete;
   std::span<std::byte> span() const noexcept { return {data_, bytes_}; }
+  int fd() const noexcept { return fd_; }
 
  private:
   std::uint64_t bytes_;
+  int fd_;
   std::byte* data_;
 };
+
+/// libpmem2 takes what is mapped from now on for persistent memory: cache lines are flushed.
+void pretend_pmem() { ::setenv("PMEM2_FORCE_GRANULARITY", "CACHE_LINE", 1); }
 
 /// Operations are done in poll: copies for the cache, nothing at all for the origin.
 class MemoryPort final : public IoPort {
@@ -71,19 +86,12 @@ class MemoryPort final : public IoPort {
   std::vector<IoOp*> done_;
 };
 
-class MemoryPmem final : public PmemPort {
- public:
-  explicit MemoryPmem(std::span<std::byte> cache) : cache_(cache) {}
-  std::span<const std::byte> view() const noexcept override { return cache_; }
-  void store(std::uint64_t offset, std::span<const std::byte> data) noexcept override {
-    std::memcpy(cache_.data() + offset, data.data(), data.size());
-  }
-  void flush(std::uint64_t, std::uint64_t) noexcept override {}
-  Result<void> fence() override { return {}; }
-
- private:
-  std::span<std::byte> cache_;
-};
+std::unique_ptr<Pmem2Port> map_pmem(const Area& area) {
+  pretend_pmem();
+  auto port = Pmem2Port::create(UniqueFd(::dup(area.fd())), {0, area.span().size(), true});
+  if (!port) std::abort();
+  return std::move(*port);
+}
 
 class StillClock final : public Clock {
  public:
@@ -108,7 +116,7 @@ struct Bench {
   Bench(CacheType type, std::uint64_t n_blocks, std::uint64_t live, std::uint32_t autocommit_blocks)
       : area(round_up(kSuperblockBytes + kEntryBytes * n_blocks, kBlockBytes) + n_blocks * kBlockBytes),
         port(type == CacheType::ssd ? area.span() : std::span<std::byte>()),
-        pmem(area.span()),
+        pmem(map_pmem(area)),
         buffer(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kBlockBytes)), &std::free) {
     make_cache(area.span(), n_blocks, live);
     options.type = type;
@@ -123,7 +131,7 @@ struct Bench {
     };
   }
   void open() {
-    auto opened = Engine::open({&port, options.type == CacheType::pmem ? &pmem : nullptr, &clock}, options);
+    auto opened = Engine::open({&port, options.type == CacheType::pmem ? pmem.get() : nullptr, &clock}, options);
     if (!opened) std::abort();
     engine = std::move(*opened);
   }
@@ -136,13 +144,35 @@ struct Bench {
       engine->step(Wait::for_one);
   }
 
+  /// One write each of as many blocks as there are requests in `batch`, all at once.
+  template <class NextBlock>
+  void write_batch(NextBlock next_block) {
+    for (Request& each : batch) {
+      each.offset_bytes = next_block() * kBlockBytes;
+      engine->submit(each);
+    }
+    for (std::size_t done = 0; done < batch.size();)
+      done += engine->step(Wait::for_one);
+  }
+  void prepare_batch(std::size_t depth) {
+    batch.resize(depth);
+    for (Request& each : batch) {
+      each.kind = RequestKind::write;
+      each.memory = request.memory;
+      each.on_done = [](Request&, Result<void> outcome) {
+        if (!outcome) std::abort();
+      };
+    }
+  }
+
   Area area;
   MemoryPort port;
-  MemoryPmem pmem;
+  std::unique_ptr<Pmem2Port> pmem;
   StillClock clock;
   EngineOptions options;
   std::unique_ptr<std::byte, void (*)(void*)> buffer;
   Request request;
+  std::vector<Request> batch;
   bool is_done = false;
   std::unique_ptr<Engine> engine;
 };
@@ -152,30 +182,63 @@ std::uint64_t spread(std::uint64_t i) { return i * 0x9e3779b97f4a7c15U >> 48; } 
 
 CacheType type_of(const benchmark::State& state) { return state.range(0) == 0 ? CacheType::ssd : CacheType::pmem; }
 
+/// Blocks of the cache touched, so that the first touch of a page is not measured.
+void touch(const Area& area) { std::memset(area.span().data(), 1, area.span().size()); }
+
+/// The limit of type p: libpmem2's persistent copy of a block to a random place.
+void bare_persistent_copy(benchmark::State& state) {
+  const Area area(2 * kBlocks * kBlockBytes);
+  touch(area);
+  pretend_pmem();
+  pmem2_source* source = nullptr;
+  pmem2_config* config = nullptr;
+  pmem2_map* map = nullptr;
+  if (::pmem2_source_from_fd(&source, area.fd()) != 0 || ::pmem2_config_new(&config) != 0 ||
+      ::pmem2_config_set_required_store_granularity(config, PMEM2_GRANULARITY_PAGE) != 0 ||
+      ::pmem2_map_new(&map, config, source) != 0) {
+    std::abort();
+  }
+  auto* const data = static_cast<std::byte*>(::pmem2_map_get_address(map));
+  const auto copy = ::pmem2_get_memcpy_fn(map);
+  touch(area);
+  const std::vector<std::byte> block(kBlockBytes, std::byte{1});
+  std::uint64_t i = 0;
+  for (auto _ : state)
+    copy(data + spread(++i) * kBlockBytes, block.data(), kBlockBytes, 0);
+  state.SetItemsProcessed(state.iterations());
+  ::pmem2_map_delete(&map);
+  ::pmem2_config_delete(&config);
+  ::pmem2_source_delete(&source);
+}
+BENCHMARK(bare_persistent_copy);
+
+/// The limit of type s, whose port here copies.
 void bare_copy(benchmark::State& state) {
-  const Area area(kBlocks * kBlockBytes);
-  std::vector<std::byte> block(kBlockBytes);
-  std::memset(area.span().data(), 1, area.span().size());
+  const Area area(2 * kBlocks * kBlockBytes);
+  touch(area);
+  const std::vector<std::byte> block(kBlockBytes);
   std::uint64_t i = 0;
   for (auto _ : state) {
     std::memcpy(area.span().data() + spread(++i) * kBlockBytes, block.data(), kBlockBytes);
     benchmark::ClobberMemory();
   }
+  state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(bare_copy);
 
-/// Random writes of one block; the type's default decides when they are committed.
+/// Random writes of one block, so many at once; the type's default decides when they are committed.
 void write_random(benchmark::State& state) {
   Bench bench(type_of(state), 2 * kBlocks, 0, type_of(state) == CacheType::ssd ? 65536 : 64);
-  std::memset(bench.area.span().data() + bench.area.span().size() / 2, 1, bench.area.span().size() / 2);
   bench.open();
-  for (std::uint64_t i = 0; i < kBlocks; ++i)
-    bench.run(RequestKind::write, i);
+  for (std::uint64_t i = 0; i < 3 * kBlocks; ++i)
+    bench.run(RequestKind::write, i % kBlocks);
+  bench.prepare_batch(static_cast<std::size_t>(state.range(1)));
   std::uint64_t i = 0;
   for (auto _ : state)
-    bench.run(RequestKind::write, spread(++i));
+    bench.write_batch([&] { return spread(++i); });
+  state.SetItemsProcessed(state.iterations() * state.range(1));
 }
-BENCHMARK(write_random)->Arg(0)->Arg(1)->ArgName("pmem");
+BENCHMARK(write_random)->ArgsProduct({{0, 1}, {1, 32}})->ArgNames({"pmem", "depth"});
 
 void read_random(benchmark::State& state) {
   Bench bench(type_of(state), kBlocks, 0, 65536);
@@ -186,6 +249,7 @@ void read_random(benchmark::State& state) {
   std::uint64_t i = 0;
   for (auto _ : state)
     bench.run(RequestKind::read, (hits ? 0 : kBlocks) + spread(++i));
+  state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(read_random)->Args({0, 1})->Args({0, 0})->Args({1, 1})->Args({1, 0})->ArgNames({"pmem", "hit"});
 
@@ -205,6 +269,7 @@ void commit(benchmark::State& state) {
     bench.run(RequestKind::discard, 0);
     state.ResumeTiming();
   }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(count));
 }
 BENCHMARK(commit)->ArgsProduct({{0, 1}, {1, 64}})->ArgNames({"pmem", "blocks"});
 BENCHMARK(commit)->ArgsProduct({{0, 1}, {65536}})->ArgNames({"pmem", "blocks"})->Iterations(10);

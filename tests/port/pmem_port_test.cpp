@@ -63,7 +63,7 @@ TEST_F(Pmem2PortOnFile, ManyScatteredFlushesAreFencedAtOnce) {
   auto port = open({0, kFileBytes, true});
   ASSERT_TRUE(port) << port.error().message();
   const std::vector<std::byte> data(8, std::byte{3});
-  // More flushes than ranges are remembered, in an order in which no two neighbours touch.
+  // In an order in which no two neighbours touch.
   for (std::uint64_t i = 0; i < 5000; ++i) {
     const std::uint64_t offset = (i * 7919 % 256) * 4096 + i % 512 * 8;
     (*port)->store(offset, data);
@@ -71,6 +71,24 @@ TEST_F(Pmem2PortOnFile, ManyScatteredFlushesAreFencedAtOnce) {
   }
   EXPECT_TRUE((*port)->fence());
   EXPECT_TRUE((*port)->fence());
+}
+
+TEST_F(Pmem2PortOnFile, DataAreWrittenInOneStepWhateverTheGranularity) {
+  for (const char* const granularity : {"PAGE", "CACHE_LINE"}) {
+    ::setenv("PMEM2_FORCE_GRANULARITY", granularity, 1);
+    constexpr std::uint64_t kOffset = 512;
+    auto port = open({kOffset, kFileBytes - kOffset, true});
+    ::unsetenv("PMEM2_FORCE_GRANULARITY");
+    ASSERT_TRUE(port) << port.error().message();
+    for (const std::size_t bytes : {8U, 64U, 512U, 4096U, 5001U}) {
+      const std::vector<std::byte> data(bytes, static_cast<std::byte>(bytes % 253 + *granularity));
+      (*port)->write(4096, data);
+      EXPECT_EQ(std::memcmp((*port)->view().data() + 4096, data.data(), bytes), 0) << granularity << bytes;
+      ASSERT_TRUE((*port)->fence());
+      EXPECT_EQ(content(kOffset + 4096, bytes), data) << granularity << bytes;
+    }
+    EXPECT_EQ(content(kOffset + 4088, 8), std::vector<std::byte>(8));
+  }
 }
 
 TEST_F(Pmem2PortOnFile, AReadOnlyFileCanBeViewed) {

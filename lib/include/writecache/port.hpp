@@ -72,8 +72,8 @@ class WC_API IoPort {
 };
 
 /// Persistent memory that is mapped: the type-p cache of the engine.
-/// Contract: what `store` wrote is durable after `flush` of its range and a later `fence`. Where a store fails,
-/// `failure` tells it at once, and every later fence fails.
+/// Contract: what `store` wrote is durable after `flush` of its range and a later `fence`; what `write` wrote, after a
+/// later `fence`. Where one of them fails, `failure` tells it at once, and every later fence fails.
 class WC_API PmemPort {
  public:
   virtual ~PmemPort() = default;
@@ -85,6 +85,11 @@ class WC_API PmemPort {
   }
   virtual void store(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept = 0;
   virtual void flush(std::uint64_t offset_bytes, std::uint64_t length_bytes) noexcept = 0;
+  /// A store and its flush in one, for data: a port may know a way past the processor's caches.
+  virtual void write(std::uint64_t offset_bytes, std::span<const std::byte> data) noexcept {
+    store(offset_bytes, data);
+    flush(offset_bytes, data.size());
+  }
   virtual Result<void> fence() = 0;
   virtual const Error* failure() const noexcept { return nullptr; }  ///< the first one of a store, for good
 };
