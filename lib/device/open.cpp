@@ -350,18 +350,23 @@ Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, c
     return device_error(ErrorCode::invalid_argument, 0, medium.path,
                         "start sector " + std::to_string(spec.start_sector) + " is not on the device, which has " +
                             std::to_string(end) + " sectors");
+  if (spec.sectors && *spec.sectors > end - spec.start_sector)
+    return device_error(ErrorCode::invalid_argument, 0, medium.path,
+                        "ends before the " + std::to_string(*spec.sectors) + " sectors that begin at sector " +
+                            std::to_string(spec.start_sector));
 
   const std::uint64_t start_bytes = bytes_of_sectors(spec.start_sector);
+  const std::uint64_t window_end_bytes = spec.sectors ? start_bytes + bytes_of_sectors(*spec.sectors) : *end_bytes;
   device.is_block_device = medium.kind == MediumKind::block_device;
   device.is_memory = medium.kind == MediumKind::image && is_on_tmpfs(device.fd.get());
   if (medium.kind == MediumKind::block_device) make_block_device_direct(device, start_bytes);
   if (medium.kind == MediumKind::block_device) device.info.can_discard = can_discard(roots, medium.number);
   if (medium.kind == MediumKind::image && spec.direct == DirectIo::always)
-    make_image_direct(device, start_bytes, *end_bytes);
+    make_image_direct(device, start_bytes, window_end_bytes);
   device.info.present = true;
   device.info.writable = spec.access == Access::write_exclusive;
   device.info.window_offset_bytes = start_bytes;
-  device.info.size_bytes = round_down(*end_bytes - start_bytes, device.info.logical_block_bytes);
+  device.info.size_bytes = round_down(window_end_bytes - start_bytes, device.info.logical_block_bytes);
   return device;
 }
 

@@ -11,11 +11,11 @@ ORIGIN = "--origin --origin-start-sector --progress"
 # What scripts may rely on: a new option is added here, in the page and in the program together.
 CONTRACT = {
     "wc-check": "-n --no-modify -p --preen -y --repair --block-size --superblock-only --undo --no-undo --apply-undo --memory "
-                "--rebuild-superblock --blocks --seq-count --future --explain",
+                "--rebuild-superblock --blocks --seq-count --future --explain --lvm",
     "wc-format": "--block-size --blocks --force --discard-dirty --wipe --dry-run --from-dump",
-    "wc-dump": "--entries --sort --csv --block --read --map --image -o --output --memory",
+    "wc-dump": "--entries --sort --csv --block --read --map --image -o --output --memory --lvm",
     "wc-flush": "--dry-run --keep --verify --uncommitted --beyond-end --rate --queue-depth --range --skip-check "
-                "--ddrescue-map",
+                "--ddrescue-map --lvm",
     "wc-run": "--cache --nbd --nbdkit-option --ublk --ublk-queues --ublk-depth --name --type --block-size "
               "--high-watermark --low-watermark --writeback-jobs "
               "--autocommit-blocks --autocommit-time --max-age --cleaner --metadata-only --fua --no-fua --pause-writeback "

@@ -3,9 +3,9 @@
 # Puts the newest Debian 6.12 cloud kernel and the modules the suite needs into a folder of the build tree.
 #
 # usage: kernel.sh FOLDER
-# Afterwards FOLDER holds vmlinuz, more/*.ko (for tools_disk.py), modules/*.ko (decompressed) and version. Nothing is installed. A folder filled
-# earlier is used again, so only the first run needs the network. Exit 77, with the reason, when the package cannot be
-# had; 1 for everything else.
+# Afterwards FOLDER holds vmlinuz, more/*.ko (for tools_disk.py), modules/*.ko (decompressed), linux-image.deb and version.
+# Nothing is installed. A folder filled earlier is used again, so only the first run needs the network. Exit 77, with the
+# reason, when the package cannot be had; 1 for everything else.
 set -euo pipefail
 
 folder=${1:?usage: kernel.sh FOLDER}
@@ -32,7 +32,7 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 exec 9>"$folder/lock"
 flock 9
-[ -e "$folder/version" ] && [ -d "$folder/more" ] && exit 0
+[ -e "$folder/version" ] && [ -d "$folder/more" ] && [ -e "$folder/linux-image.deb" ] && exit 0
 
 for program in apt-cache apt-get dpkg; do
   command -v "$program" >/dev/null || skip "the kernel is a Debian package, and there is no $program here"
@@ -82,5 +82,6 @@ for module in virtio_blk dm-mod dm-writecache nd_pmem nd_e820 libnvdimm; do
   [ -e "$folder/modules/$module.ko" ] || fail "$package holds no $module"
 done
 printf '%s\n' $modules >"$folder/modules/order"
+mv "$work"/*.deb "$folder/linux-image.deb"
 rm -rf "$work"
 echo "$package" >"$folder/version"

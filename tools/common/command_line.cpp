@@ -51,11 +51,20 @@ CommandLine::CommandLine(std::string name, const std::string& summary, CommonOpt
 
 CLI::Option* CommandLine::add_origin(OriginUse use, const std::string& description) {
   CLI::Option* const origin = app_.add_option("--origin", common_.origin, description)->type_name("ORIGIN");
-  if (use == OriginUse::required) origin->required();
+  requires_origin_ = use == OriginUse::required;
+  origin->required(requires_origin_);
   add_sectors("--origin-start-sector", common_.origin_start_sector,
               "The origin begins at this 512-byte sector of ORIGIN (default 0)")
       ->needs(origin);
   return origin;
+}
+
+void CommandLine::add_lvm() {
+  CLI::Option* const lvm = add_parsed("--lvm", common_.lvm, parse_lvm_name, "VG/LV", "a logical volume as VG/LV",
+                                      "Find cache and origin of this inactive logical volume in LVM's report,\n"
+                                      "instead of CACHE and --origin");
+  for (const char* const other : {"CACHE", "--origin", "--start-sector", "--origin-start-sector"})
+    lvm->excludes(app_.get_option(other)->required(false));
 }
 
 void CommandLine::add_progress() {
@@ -114,6 +123,9 @@ void CommandLine::parse(Arguments arguments) {
   }
   std::reverse(words.begin(), words.end());  // CLI11 wants the last word first
   app_.parse(std::move(words));
+  if (common_.lvm) return;
+  if (requires_cache_ && app_.count("CACHE") == 0) throw UsageError("CACHE is required");
+  if (requires_origin_ && !common_.origin) throw UsageError("--origin is required");
   if (requires_cache_ && common_.cache.empty()) throw UsageError("CACHE is empty");
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/environment.hpp"
+#include "common/lvm_report.hpp"
 #include "common/numbers.hpp"
 #include "writecache/device.hpp"
 
@@ -42,11 +43,16 @@ struct CommonOptions {
   Sector start_sector = 0;
   std::optional<std::string> origin;  ///< as the user wrote it
   Sector origin_start_sector = 0;
+  std::optional<LvmName> lvm;  ///< --lvm: stands for the four above
   bool quiet = false;
   unsigned verbosity = 0;
   bool json = false;
   ProgressMode progress = ProgressMode::automatic;
 
+  /// The cache for messages: as the user wrote it.
+  std::string cache_name() const { return lvm ? lvm->group + "/" + lvm->volume : cache; }
+  /// The same for a command line.
+  std::string cache_words() const { return (lvm ? "--lvm " : "") + cache_name(); }
   DeviceSpec cache_spec(Access access) const { return {cache, start_sector, access}; }
   /// Nothing where no origin was given.
   std::optional<DeviceSpec> origin_spec(Access access) const {
@@ -70,6 +76,8 @@ class CommandLine {
 
   /// --origin and --origin-start-sector; required gives a usage error without it.
   CLI::Option* add_origin(OriginUse use, const std::string& description);
+  /// --lvm, which takes the place of CACHE and --origin. Call it after add_origin.
+  void add_lvm();
   void add_progress();
 
   /// An option whose text `parse_text` turns into T, or into nothing for a usage error that names
@@ -124,6 +132,7 @@ class CommandLine {
   CLI::App app_;
   std::map<std::string, std::string> value_if_alone_;
   bool requires_cache_ = true;
+  bool requires_origin_ = false;
   Rewriter rewriter_;
 };
 

@@ -13,7 +13,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "common/child_output.hpp"
 #include "writecache/device.hpp"
 
 namespace wc::tools {
@@ -44,6 +46,9 @@ struct Environment {
   std::function<Result<std::optional<Signature>>(const DeviceSpec&)> probe_signature = &wc::probe_signature;
   std::function<Result<std::unique_ptr<UndoLog>>(const std::string&, UndoFileMode)> open_undo_file =
       &wc::open_undo_file;
+  /// Another program: its words, the variables of the environment that it is given besides PATH.
+  std::function<Result<ChildOutput>(const std::vector<std::string>&, const std::vector<std::string>&)> child_output =
+      &wc::tools::child_output;
 };
 
 /// A whole command: parses, works, prints, and returns the exit status. Throws nothing.

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/command.hpp"
+#include "common/device_options.hpp"
 #include "common/files.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
@@ -95,7 +96,8 @@ int exit_status(const CheckCommandOptions& options, const CheckReport& report) {
   return status;
 }
 
-int check_or_repair(Console& console, const CheckCommandOptions& options, Devices& devices) {
+int check_or_repair(Console& console, const CheckCommandOptions& options, Devices& devices,
+                    std::optional<std::uint32_t> table_block_bytes) {
   UndoFile undo;
   if (!options.undo.empty()) {
     const auto opened = undo.open(console.environment(), options.undo, UndoFileMode::save, devices);
@@ -106,7 +108,7 @@ int check_or_repair(Console& console, const CheckCommandOptions& options, Device
   check_options.future = options.future;
   check_options.superblock_only = options.superblock_only;
   check_options.rebuild_superblock = options.rebuild_superblock;
-  check_options.table_block_bytes = options.block_bytes;
+  check_options.table_block_bytes = options.block_bytes ? options.block_bytes : table_block_bytes;
   check_options.rebuild_n_blocks = options.n_blocks;
   check_options.rebuild_seq_count = options.seq_count;
   check_options.memory_bytes = options.memory_bytes;
@@ -136,12 +138,14 @@ int run_check(Console& console, const CheckCommandOptions& options) {
   validate(options);
   if (options.explain) return run_explain(console, *options.explain);
   const bool writes = options.mode() != RepairMode::none || !options.apply_undo.empty();
-  OpenOptions open_options;
-  open_options.cache = options.common.cache_spec(writes ? Access::write_exclusive : Access::read_shared);
-  open_options.origin = options.common.origin_spec(Access::read_shared);
-  const auto devices = console.environment().open_devices(open_options);
-  if (!devices) return console.fail(options.common.cache, devices.error());
-  return options.apply_undo.empty() ? check_or_repair(console, options, **devices) : apply(console, options, **devices);
+  DeviceUse use;
+  use.cache = writes ? Access::write_exclusive : Access::read_shared;
+  const auto located = locate_devices(console, use);
+  if (!located) return console.fail(options.common.cache_name(), located.error());
+  const auto devices = open_located(console, *located);
+  if (!devices) return console.fail(located->name, devices.error());
+  if (!options.apply_undo.empty()) return apply(console, options, **devices);
+  return check_or_repair(console, options, **devices, located->block_bytes);
 }
 
 }  // namespace

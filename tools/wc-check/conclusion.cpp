@@ -16,6 +16,7 @@ std::string command(const CheckCommandOptions& options, const std::string& words
   const CommonOptions& common = options.common;
   std::string text = "wc-check";
   if (!words.empty()) text += " " + words;
+  if (common.lvm) return "`" + text + " " + common.cache_words() + "`";
   if (common.start_sector != 0) text += fmt::format(" --start-sector {}", common.start_sector);
   if (common.origin) text += " --origin " + shell_word(*common.origin);
   if (common.origin && common.origin_start_sector != 0) {
@@ -63,7 +64,7 @@ class Conclusion {
   }
 
   std::string what_was_not_checked() const {
-    if (options_.common.origin || report_.counts.live == 0) return "";
+    if (options_.common.origin || options_.common.lvm || report_.counts.live == 0) return "";
     return "; whether its blocks lie within the origin was not checked (--origin ORIGIN)";
   }
 

@@ -15,6 +15,7 @@ void add_check_options(CommandLine& line, CheckCommandOptions& options) {
   preen->excludes(repair);
 
   line.add_origin(OriginUse::optional, "Also check the entries against the size of this device");
+  line.add_lvm();
   line.add_block_size("--block-size", options.block_bytes,
                       "Block size that the table line will say, or of the superblock to rebuild");
   auto* const superblock_only =
@@ -85,11 +86,11 @@ void add_check_options(CommandLine& line, CheckCommandOptions& options) {
 
 void validate(const CheckCommandOptions& options) {
   if (options.explain) {
-    if (!options.common.cache.empty()) throw UsageError("--explain takes a line, and no CACHE");
+    if (!options.common.cache.empty() || options.common.lvm) throw UsageError("--explain takes a line, and no CACHE");
     if (options.explain->empty()) throw UsageError("--explain has an empty line");
     return;
   }
-  if (options.common.cache.empty()) throw UsageError("CACHE is required");
+  if (options.common.cache.empty() && !options.common.lvm) throw UsageError("CACHE is required");
   if (options.repair && options.undo.empty() && !options.no_undo) {
     throw UsageError("-y needs --undo FILE, to be able to take the repair back, or --no-undo");
   }

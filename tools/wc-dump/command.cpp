@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/command.hpp"
+#include "common/device_options.hpp"
 #include "common/output_file.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
@@ -287,11 +288,12 @@ int DumpCommand::run() {
 
 int run_dump(Console& console, const DumpCommandOptions& options) {
   validate(options);
-  OpenOptions open_options;
-  open_options.cache = options.common.cache_spec(Access::read_shared);
-  open_options.origin = options.common.origin_spec(Access::read_shared);
-  const auto opened = console.environment().open_devices(open_options);
-  if (!opened) return console.fail(options.common.cache, opened.error());
+  DeviceUse use;
+  use.needs_origin = options.read.has_value();
+  const auto located = locate_devices(console, use);
+  if (!located) return console.fail(options.common.cache_name(), located.error());
+  const auto opened = open_located(console, *located);
+  if (!opened) return console.fail(located->name, opened.error());
   return DumpCommand(console, options, **opened).run();
 }
 

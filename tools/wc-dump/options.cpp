@@ -80,6 +80,7 @@ void add_dump_options(CommandLine& line, DumpCommandOptions& options) {
       ->type_name("FILE");
   line.add_origin(OriginUse::optional,
                   "For --read; else entries are checked against its size, and --map shows all of it");
+  line.add_lvm();
   app.add_option("-o,--output", options.output,
                  "Write to FILE, which is replaced once complete, instead of\n"
                  "standard output")
@@ -105,7 +106,9 @@ void validate(const DumpCommandOptions& options) {
   if (!options.image.empty()) shown.push_back("--image");
   if (shown.size() > 1) throw UsageError(fmt::format("{} and {} exclude each other", shown[0], shown[1]));
   if (options.order && !options.lists_entries()) throw UsageError("--sort goes with --entries or --csv");
-  if (options.read && !options.common.origin) throw UsageError("--read needs --origin ORIGIN");
+  if (options.read && !options.common.origin && !options.common.lvm) {
+    throw UsageError("--read needs --origin ORIGIN or --lvm VG/LV");
+  }
   if (!options.image.empty() && !options.output.empty()) throw UsageError("--image and -o exclude each other");
   if (!options.common.json) return;
   if (options.csv) throw UsageError("--json and --csv exclude each other");

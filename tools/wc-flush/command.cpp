@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/command.hpp"
+#include "common/device_options.hpp"
 #include "common/output_file.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
@@ -123,15 +124,16 @@ int exit_status(const FlushCommandOptions& options, const DrainReport& report) {
 
 int run_flush(Console& console, const FlushCommandOptions& options) {
   const DrainOptions& drain_options = options.drain;
-  OpenOptions open_options;
-  open_options.cache = options.common.cache_spec(drain_options.dry_run || drain_options.keep ? Access::read_shared
-                                                                                             : Access::write_exclusive);
-  open_options.origin =
-      options.common.origin_spec(drain_options.dry_run ? Access::read_shared : Access::write_exclusive);
+  DeviceUse use;
+  use.cache = drain_options.dry_run || drain_options.keep ? Access::read_shared : Access::write_exclusive;
+  use.origin = drain_options.dry_run ? Access::read_shared : Access::write_exclusive;
+  use.needs_origin = true;
   // What is written need not stay in memory. The cache's image may be there already, and is read once.
-  if (open_options.origin) open_options.origin->direct = DirectIo::always;
-  const auto opened = console.environment().open_devices(open_options);
-  if (!opened) return console.fail(options.common.cache, opened.error());
+  use.origin_direct = DirectIo::always;
+  const auto located = locate_devices(console, use);
+  if (!located) return console.fail(options.common.cache_name(), located.error());
+  const auto opened = open_located(console, *located);
+  if (!opened) return console.fail(located->name, opened.error());
   Devices& devices = **opened;
   MapFile map_file;
   if (auto begun = map_file.open(options.ddrescue_map, devices); !begun) {
@@ -151,7 +153,7 @@ int run_flush(Console& console, const FlushCommandOptions& options) {
   } else {
     print_text(console, options, devices, *report);
   }
-  const MapDomain domain{devices.origin_path(), bytes_of_sectors(options.common.origin_start_sector),
+  const MapDomain domain{devices.origin_path(), bytes_of_sectors(located->options.origin->start_sector),
                          devices.port().info(DeviceId::origin).size_bytes, drain_options.range};
   const auto saved = map_file.save(console, *report, domain);
   print_failures(console, devices, *report);

@@ -8,6 +8,7 @@ void add_flush_options(CommandLine& line, FlushCommandOptions& options) {
   CLI::App& app = line.app();
   DrainOptions& drain = options.drain;
   line.add_origin(OriginUse::required, "Device that the dirty blocks belong on (required)");
+  line.add_lvm();
   auto* const dry_run = app.add_flag("--dry-run", drain.dry_run, "Count only; both devices are opened read-only");
   app.add_flag("--keep", drain.keep, "Write the blocks but leave the cache as it is");
   app.add_flag("--verify", drain.verify, "Read every block back from the origin before its entry is freed");

@@ -33,6 +33,8 @@ struct DeviceSpec {
   Sector start_sector = 0;  ///< the window begins here; offset 0 of the port
   Access access = Access::read_shared;
   DirectIo direct = DirectIo::automatic;
+  /// The window ends after so many sectors; nothing: at the end of the device.
+  std::optional<Sector> sectors = std::nullopt;
 };
 
 struct OpenOptions {
@@ -55,7 +57,7 @@ class WC_API Devices {
 /// Opens what `options` names. Nothing is written.
 /// Errors: not_found, permission, busy (mounted, swap, md, dm, another of the suite, or a busy whole
 /// disk; the text names the holder), invalid_argument (directory, FIFO, character device that is not
-/// DAX, cache and origin the same or overlapping, start_sector beyond the end), io, unsupported.
+/// DAX, cache and origin the same or overlapping, start_sector or window beyond the end), io, unsupported.
 /// Error::context begins with the path it is about.
 WC_API Result<std::unique_ptr<Devices>> open_devices(const OpenOptions& options);
 

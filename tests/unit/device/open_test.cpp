@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -109,6 +110,31 @@ TEST_F(OpenDevices, RefusesASocket) {
 
 TEST_F(OpenDevices, RefusesACharacterDevice) {
   expect_refusal(open("/dev/null"), ErrorCode::invalid_argument, "/dev/null", "character device");
+}
+
+TEST_F(OpenDevices, AWindowEndsWhereItIsToldAndNotBehindTheDevice) {
+  const std::string path = scratch_.image("image", kMiB);
+  DeviceSpec spec{path, 8, Access::read_shared};
+  spec.sectors = 16;
+  const auto opened = open_devices({.cache = spec, .origin = std::nullopt});
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_EQ((*opened)->port().info(DeviceId::cache).size_bytes, 16U * 512);
+  EXPECT_EQ((*opened)->port().info(DeviceId::cache).window_offset_bytes, 8U * 512);
+  alignas(kIoAlignmentBytes) std::array<std::byte, 512> memory{};
+  const auto read_at = [&](Sector sector) {
+    return run(
+        (*opened)->port(),
+        {.kind = IoKind::read, .device = DeviceId::cache, .offset_bytes = bytes_of_sectors(sector), .memory = memory});
+  };
+  EXPECT_TRUE(read_at(15));
+  EXPECT_FALSE(read_at(16));
+  spec.sectors = sectors_of_bytes(kMiB) - 8;
+  EXPECT_TRUE(open_devices({.cache = spec, .origin = std::nullopt}));
+  for (const Sector sectors : {sectors_of_bytes(kMiB) - 7, ~Sector{0}}) {
+    spec.sectors = sectors;
+    expect_refusal(open_devices({.cache = spec, .origin = std::nullopt}), ErrorCode::invalid_argument, path,
+                   "ends before");
+  }
 }
 
 TEST_F(OpenDevices, RefusesToWriteAReadOnlyFileEvenAsRoot) {
@@ -316,8 +342,7 @@ TEST_F(OnDeviceDax, IsRecognisedWithItsSize) {
   const auto medium = identify_medium(internals_.roots, "/dev/null");
   ASSERT_TRUE(medium) << medium.error().message();
   EXPECT_EQ(medium->kind, MediumKind::device_dax);
-  const auto device =
-      open_medium(internals_.roots, *medium, {"/dev/null", 8, Access::read_shared});
+  const auto device = open_medium(internals_.roots, *medium, {"/dev/null", 8, Access::read_shared});
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ(device->info.size_bytes, 2 * kMiB - 8 * 512);
   EXPECT_FALSE(device->is_direct);
