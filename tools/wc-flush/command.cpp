@@ -121,7 +121,8 @@ int exit_status(const FlushCommandOptions& options, const DrainReport& report) {
   return status;
 }
 
-int run_flush(Console& console, const FlushCommandOptions& options) {
+int run_flush(Console& console, FlushCommandOptions& options) {
+  complete_flush_options(options);
   const DrainOptions& drain_options = options.drain;
   OpenOptions open_options;
   open_options.cache = options.common.cache_spec(drain_options.dry_run || drain_options.keep ? Access::read_shared
