@@ -21,8 +21,8 @@ why_not() {
 
 # The mirror of Debian 12 that this machine's apt uses.
 mirror() {
-  apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(ORIGIN) $(SITE)' 'Created-By: Packages' |
-    sed -n 's/^bookworm main Debian //p' | head -n 1
+  apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(SITE)' 'Created-By: Packages' |
+    sed -n 's,^bookworm main \(.*/debian/\{0\,1\}\)$,\1,p' | head -n 1
 }
 
 make_base() {
