@@ -15,7 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kWhere{"start-sector", "origin", "origin-start-sector"};
 
 /// How a cache is served. A test compares the list with what wc-run knows.
-constexpr std::array<std::string_view, 25> kServing{"nbd",
+constexpr std::array<std::string_view, 27> kServing{"nbd",
                                                     "nbdkit-option",
                                                     "ublk",
                                                     "name",
