@@ -43,4 +43,8 @@ if(WC_HARDENING)
   target_compile_definitions(wc_instrumentation INTERFACE
     _GLIBCXX_ASSERTIONS $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
   target_link_options(wc_instrumentation INTERFACE LINKER:-z,relro LINKER:-z,now)
+  # What is shipped does not tell where it was built: two builds in two folders are equal. The last option is tried first.
+  set(prefix_maps "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=." "-ffile-prefix-map=${PROJECT_BINARY_DIR}=./build")
+  target_compile_options(wc_instrumentation INTERFACE ${prefix_maps})
+  target_link_options(wc_instrumentation INTERFACE ${prefix_maps})  # optimisation at link time compiles, too
 endif()

@@ -10,6 +10,13 @@ function(wc_configure_target target)
     VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
+# What is installed below /usr finds libwritecache.so where the linker looks anyway; elsewhere it looks beside itself.
+function(wc_find_library_once_installed target rpath)
+  if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "${rpath}")
+  endif()
+endfunction()
+
 # Shipped code is optimised at link time when WC_LTO is set. The objects also hold ordinary code, so that the many test
 # programs that link them do not each repeat the optimisation.
 function(wc_use_lto target)

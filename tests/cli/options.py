@@ -15,7 +15,7 @@ CONTRACT = {
     "wc-format": "--block-size --blocks --force --discard-dirty --wipe --dry-run --from-dump",
     "wc-dump": "--entries --sort --csv --block --read --map --image -o --output --memory --lvm",
     "wc-flush": "--dry-run --keep --verify --uncommitted --beyond-end --rate --queue-depth --range --skip-check "
-                "--ddrescue-map --lvm",
+                "--ddrescue-map --lvm --config",
     "wc-run": "--cache --nbd --nbdkit-option --ublk --ublk-queues --ublk-depth --name --type --block-size "
               "--high-watermark --low-watermark --writeback-jobs "
               "--autocommit-blocks --autocommit-time --max-age --cleaner --metadata-only --fua --no-fua --pause-writeback "
@@ -48,15 +48,22 @@ def page_options(path):
     return found
 
 
-def lint(path):
-    """Complaints of mandoc about the page, but not about what is installed on this machine."""
-    try:
-        result = subprocess.run(["mandoc", "-T", "lint", "-W", "style", path], capture_output=True, text=True)
-    except FileNotFoundError:
-        print("mandoc is not installed: the page was not linted")
-        return []
-    return [line for line in result.stdout.splitlines() + result.stderr.splitlines()
-            if "referenced manual not found" not in line and "mandoc.db" not in line]
+def ctl_complaints(tool, page):
+    """wc-run ctl: its verbs are items of their section, and each of its options is somewhere in it."""
+    text = subprocess.run([tool, "ctl", "--help"], check=True, capture_output=True, text=True).stdout
+    told = {verb for line in text.split("Options:")[1].splitlines()
+            if (match := re.match(r"((?:[a-z_]+, )*[a-z_]+)  +\S", line)) for verb in match[1].split(", ")}
+    with open(page, encoding="utf-8") as stream:
+        section = re.split(r"\n\.S[sh] ", stream.read().split(".Ss Talking to one that runs\n")[1])[0]
+    items = set(re.findall(r"^\.It Cm (\S+)", section, re.M))
+    for verb in sorted(told ^ items):
+        yield f"the verb {verb} is only in {'--help' if verb in told else 'the manual page'}"
+    options = set(re.findall(r"^  (?:-h,)?(--[a-z-]+)", text, re.M)) - {"--help"}
+    if not options or not told:
+        yield "ctl --help could not be read"
+    for option in sorted(options):
+        if option not in section.replace("\\-", "-"):
+            yield f"{option} of ctl is missing in the manual page"
 
 
 def main():
@@ -73,8 +80,8 @@ def main():
         for option in sorted(found - expected):
             print(f"{tool}: {option} of {name} is not in the contract")
             failed = 1
-    for complaint in lint(page):
-        print(complaint)
+    for complaint in ctl_complaints(tool, page) if tool == "wc-run" else ():
+        print(f"{tool}: {complaint}")
         failed = 1
     return failed
 

@@ -239,3 +239,52 @@ EOF
 EOF
   assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
 }
+
+@test "wc-flush: a configuration file of wc-run says where cache and origin are" {
+  make_images clean
+  expect_merged
+  # Behind other things, so that a start that is not taken from the file would be noticed.
+  local cache="$BATS_TEST_TMPDIR/c" origin="$BATS_TEST_TMPDIR/o" config="$BATS_TEST_TMPDIR/fast.conf"
+  dd if="$CACHE" of="$cache" bs=512 seek=2048 status=none
+  dd if="$ORIGIN" of="$origin" bs=512 seek=512 status=none
+  printf '# comment\ncache = %s\nstart_sector = 2048\norigin = %s\norigin-start-sector = 512\nhigh-watermark = 60\nname = x\n' \
+    "$cache" "$origin" >"$config"
+  run wc-flush --config "$config"
+  assert_success
+  tail -c +$((512 * 512 + 1)) "$origin" | cmp - "$BATS_TEST_TMPDIR/merged"
+  # What is typed wins.
+  run wc-flush --config="$config" --start-sector 0 "$CACHE" --dry-run
+  assert_success
+  assert_output --partial "$CACHE: "
+}
+
+@test "wc-flush: a configuration file that may mean something else is refused, and nothing is written" {
+  make_images clean
+  local config="$BATS_TEST_TMPDIR/fast.conf" before line
+  before=$(checksum "$CACHE" "$ORIGIN")
+  for line in 'orign-start-sector = 8' 'read-only = true' 'table = 0 8 writecache s a b 4096 0' 'rate = 5' 'config = x'; do
+    printf 'cache = %s\norigin = %s\n%s\n' "$CACHE" "$ORIGIN" "$line" >"$config"
+    run wc-flush --config "$config"
+    assert_equal "$line $status" "$line 16"
+  done
+  run wc-flush --config "$BATS_TEST_TMPDIR/none"
+  assert_equal "$status" 16
+  printf 'origin = %s\n' "$ORIGIN" >"$config"
+  run wc-flush --config "$config"
+  assert_equal "$status" 16
+  assert_output --partial "CACHE is required"
+  assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+}
+
+@test "wc-flush: it knows every setting of wc-run" {
+  make_images clean
+  local config="$BATS_TEST_TMPDIR/fast.conf" option count=0
+  for option in $(wc-run --help | sed -n '/^Options:/,/^$/s/^  \(-.,\)\{0,1\}--\([a-z-]*\).*/\2/p'); do
+    case $option in help | version | config | table | read-only | cache | origin | start-sector | origin-start-sector) continue ;; esac
+    printf 'cache = %s\norigin = %s\n%s = 1\n' "$CACHE" "$ORIGIN" "$option" >"$config"
+    run wc-flush --dry-run --config "$config"
+    assert_equal "$option $status" "$option 0"
+    count=$((count + 1))
+  done
+  [ "$count" -gt 15 ] || fail "only $count settings were found in wc-run --help"
+}

@@ -40,7 +40,10 @@ version=$(pkg-config --modversion writecache)
 echo "pkg-config says $version; linked by pkg-config: $by_pkg_config; linked by CMake: $by_cmake"
 [ "$by_pkg_config" = "$version" ] && [ "$by_cmake" = "$version" ]
 
-# What is installed starts without help from the build tree.
+# What is installed starts without help from the build tree. A tree configured for /usr leaves the library to the linker's path.
+if grep -qx 'CMAKE_INSTALL_PREFIX:PATH=/usr' "$build/CMakeCache.txt"; then
+  export LD_LIBRARY_PATH=$libdir
+fi
 for tool in "$prefix"/sbin/wc-*; do
   [ -e "$tool" ] || break
   "$tool" --version >/dev/null || { echo "$(basename "$tool") --version fails once installed"; exit 1; }

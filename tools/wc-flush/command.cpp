@@ -122,7 +122,8 @@ int exit_status(const FlushCommandOptions& options, const DrainReport& report) {
   return status;
 }
 
-int run_flush(Console& console, const FlushCommandOptions& options) {
+int run_flush(Console& console, FlushCommandOptions& options) {
+  complete_flush_options(options);
   const DrainOptions& drain_options = options.drain;
   DeviceUse use;
   use.cache = drain_options.dry_run || drain_options.keep ? Access::read_shared : Access::write_exclusive;

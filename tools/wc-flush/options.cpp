@@ -2,12 +2,24 @@
 // The command line of wc-flush.
 #include "wc-flush/options.hpp"
 
+#include <utility>
+
+#include "wc-flush/config_file.hpp"
+
 namespace wc::tools {
 
 void add_flush_options(CommandLine& line, FlushCommandOptions& options) {
   CLI::App& app = line.app();
   DrainOptions& drain = options.drain;
-  line.add_origin(OriginUse::required, "Device that the dirty blocks belong on (required)");
+  line.make_cache_optional();
+  line.set_rewriter([&options](const std::vector<std::string>& typed) {
+    ConfiguredWords configured = words_with_config(typed);
+    options.configured_cache = std::move(configured.cache);
+    return std::move(configured.words);
+  });
+  line.add_origin(OriginUse::optional, "Device that the dirty blocks belong on (required, here or in the file)");
+  app.add_option("--config", options.config_file, "Read from wc-run's configuration file where cache and origin are")
+      ->type_name("FILE");
   line.add_lvm();
   auto* const dry_run = app.add_flag("--dry-run", drain.dry_run, "Count only; both devices are opened read-only");
   app.add_flag("--keep", drain.keep, "Write the blocks but leave the cache as it is");
@@ -45,7 +57,7 @@ void add_flush_options(CommandLine& line, FlushCommandOptions& options) {
         if (!count || *count == 0 || *count > 1024) return std::nullopt;
         return static_cast<unsigned>(*count);
       },
-      "N", "a number from 1 to 1024", "Writes in flight (default 32)");
+      "N", "a number from 1 to 1024", "Writes in flight (default 64)");
   line.add_parsed(
       "--range", drain.range, [](const std::string& text) { return parse_range(text); }, "SECTOR+COUNT",
       "SECTOR+COUNT with a count of at least 1", "Only blocks that touch these sectors of the origin");
@@ -56,6 +68,14 @@ void add_flush_options(CommandLine& line, FlushCommandOptions& options) {
       ->excludes(dry_run);
   app.add_flag("--skip-check", drain.skip_check, "Go on although wc-check would report errors");
   line.add_progress();
+}
+
+void complete_flush_options(FlushCommandOptions& options) {
+  CommonOptions& common = options.common;
+  if (common.lvm) return;
+  if (common.cache.empty()) common.cache = options.configured_cache;
+  if (common.cache.empty()) throw UsageError("CACHE is required");
+  if (!common.origin || common.origin->empty()) throw UsageError("--origin is required");
 }
 
 }  // namespace wc::tools
