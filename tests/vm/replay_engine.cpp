@@ -13,7 +13,7 @@
 
 #include "script.hpp"
 #include "wc-run/server_settings.hpp"
-#include "wc-run/table_line.hpp"
+#include "common/table_line.hpp"
 #include "writecache/device.hpp"
 #include "writecache/engine.hpp"
 
