@@ -5,6 +5,7 @@ import os
 import random
 import sys
 import threading
+import time
 
 import nbd
 
@@ -71,6 +72,27 @@ def flushed(uri):
     writer.pwrite(b"U" * 4096, 0)
 
 
+def unflushed(uri):
+    """Acknowledged and no more than that; the first of it was committed, and is overwritten."""
+    handle = connect(uri)
+    handle.pwrite(b"f" * 65536, 8192)
+    handle.flush()
+    handle.pwrite(b"F" * 65536, 8192)
+    handle.pwrite(b"U" * 4096, 0)
+
+
+def taken_over(uri):
+    """All of that, from the server that replaced the one which died; it may take a moment to be there."""
+    for turn in range(200):
+        try:
+            handle = connect(uri)
+            break
+        except nbd.Error:
+            time.sleep(0.1)
+    assert handle.pread(65536, 8192) == b"F" * 65536
+    assert handle.pread(4096, 0) == b"U" * 4096
+
+
 def is_flushed(uri):
     assert connect(uri).pread(65536, 8192) == b"F" * 65536
 
@@ -100,7 +122,7 @@ def advertised(uri):
 
 
 TASKS = {task.__name__: task for task in
-         (unaligned, neighbours, out_of_range, flushed, is_flushed, suspended, read_only, advertised)}
+         (unaligned, neighbours, out_of_range, flushed, unflushed, taken_over, is_flushed, suspended, read_only, advertised)}
 
 if __name__ == "__main__":
     TASKS[sys.argv[2]](sys.argv[1])

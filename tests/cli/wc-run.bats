@@ -286,6 +286,27 @@ PYTHON
   refused 8 "is the module ublk_drv loaded" --origin "$ORIGIN" --ublk=1 "$CACHE"
 }
 
+@test "wc-run: a server that is killed is replaced, and nothing that was acknowledged is lost" {
+  local type child
+  for type in s p; do
+    blank_images
+    serve --origin "$ORIGIN" --format --type "$type" "$CACHE"
+    # Never flushed, so only the log of uncommitted blocks knows where they are.
+    client unflushed
+    child=$(pgrep -P "$SERVER")
+    kill -KILL "$child"
+    client taken_over
+    grep -q 'killed by signal 9 and is started again' "$BATS_TEST_TMPDIR/err"
+    run ctl status --human
+    assert_success
+    stopped_well
+    run wc-check --origin "$ORIGIN" "$CACHE"
+    assert_success
+    [ -z "$(find "$XDG_RUNTIME_DIR" -name '*.pending*')" ]
+    rm "$CACHE"
+  done
+}
+
 @test "wc-run: contract: help says usage and exit status" { contract_help_says_usage_and_exit_status; }
 @test "wc-run: contract: version is one line" { contract_version_is_one_line; }
 @test "wc-run: contract: unknown option is 16 with a hint" { contract_unknown_option_is_16_with_a_hint; }

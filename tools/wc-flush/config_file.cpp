@@ -15,9 +15,11 @@ namespace {
 constexpr std::array<std::string_view, 3> kWhere{"start-sector", "origin", "origin-start-sector"};
 
 /// How a cache is served. A test compares the list with what wc-run knows.
-constexpr std::array<std::string_view, 27> kServing{"nbd",
+constexpr std::array<std::string_view, 29> kServing{"nbd",
                                                     "nbdkit-option",
                                                     "ublk",
+                                                    "ublk-queues",
+                                                    "ublk-depth",
                                                     "name",
                                                     "type",
                                                     "block-size",
