@@ -142,7 +142,8 @@ def stops(problems, text, before, after, disks):
     answers = Answers(text)
     if "root" in answers.values:
         problems.add("the boot went on")
-    expect_lines(problems, text, "writecache: clean: This cache is safe to activate.",
+    expect_lines(problems, text,
+                 "writecache: clean: This cache is safe to activate; whether its blocks lie within the origin was not checked",
                  f"writecache: damaged: the cache {device('damaged')} is DAMAGED:",
                  "writecache: boot stopped as /etc/writecachetab asks")
     # LVM's volumes too: it was held back.
