@@ -23,10 +23,8 @@ constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
 Error stopped() { return {ErrorCode::cancelled, 0, 0, "the cache is being stopped"}; }
 
-/// Where a thread waits for its request. One for each thread, for good: whoever finished the request may still be
-/// waking the thread when it goes on.
-/// A semaphore of the C library, as waiting for a std::atomic spins first, which costs whoever would finish the
-/// request.
+/// Where a thread waits for its request. A semaphore of the C library: it may be gone as soon as wait() has returned, and
+/// waiting for a std::atomic spins first, which costs whoever would finish the request.
 class Waiter {
  public:
   Waiter() { ::sem_init(&done_, 0, 0); }
@@ -87,7 +85,7 @@ Result<void> EngineLoop::start() {
 }
 
 Result<void> EngineLoop::perform(Request& request) {
-  thread_local Waiter waiter;
+  Waiter waiter;
   request.owner = &waiter;
   request.on_done = wake_waiter;
   Request* const requests[] = {&request};
