@@ -11,9 +11,9 @@
 #include <optional>
 #include <vector>
 
+#include "common/table_line.hpp"
 #include "script.hpp"
 #include "wc-run/server_settings.hpp"
-#include "common/table_line.hpp"
 #include "writecache/device.hpp"
 #include "writecache/engine.hpp"
 

@@ -23,8 +23,8 @@ constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
 Error stopped() { return {ErrorCode::cancelled, 0, 0, "the cache is being stopped"}; }
 
-/// Where a thread waits for its request. A semaphore of the C library: it may be gone as soon as wait() has returned, and
-/// waiting for a std::atomic spins first, which costs whoever would finish the request.
+/// Where a thread waits for its request. A semaphore of the C library: it may be gone as soon as wait() has returned,
+/// and waiting for a std::atomic spins first, which costs whoever would finish the request.
 class Waiter {
  public:
   Waiter() { ::sem_init(&done_, 0, 0); }
