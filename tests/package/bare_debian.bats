@@ -28,7 +28,7 @@ mirror() {
 make_base() {
   [ ! -s "$BASE" ] || return 0
   # No sync after each package: if this is interrupted, it is made again.
-  mmdebstrap --quiet --variant=apt --dpkgopt=force-unsafe-io --include=systemd,systemd-sysv bookworm "$BASE.new" \
+  mmdebstrap --quiet --variant=apt --dpkgopt=force-unsafe-io --include=systemd,systemd-sysv --format=tar bookworm "$BASE.new" \
     "deb $(mirror) bookworm main" >&2 || return
   mv "$BASE.new" "$BASE"
 }
