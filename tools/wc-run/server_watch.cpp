@@ -60,7 +60,7 @@ int ServerWatch::run(const Start& start) {
     take_reports(*server);
     if (!may_restart(*wait_status)) return exit_status(*wait_status);
     console_.warn(settings_.cache, "the server was killed by signal " + std::to_string(WTERMSIG(*wait_status)) +
-                                       " and is started again; nothing that was acknowledged is lost");
+                                       " and is started again; it takes over what had been acknowledged");
     server = std::make_unique<ServerProcess>();
     are_reports_over_ = false;
     if (auto started = start(*server, true); !started) return console_.fail({}, started.error());
