@@ -15,8 +15,7 @@ setup() {
   # Unix sockets have short names.
   KEEP=$(mktemp -d /tmp/wc-rescue.XXXXXX)
   BACKUP="$BATS_TEST_TMPDIR/new.img"
-  PLUGIN=$(echo "$WC_BUILD_DIR"/lib*/nbdkit/plugins/nbdkit-writecache-plugin.so)
-  export KEEP BACKUP PLUGIN
+  export KEEP BACKUP
 }
 
 teardown() {
@@ -44,7 +43,7 @@ step() {
   export CACHE ORIGIN allowed
   # The plugin of the build tree has no short name yet.
   # shellcheck disable=SC2016  # the other shell expands it
-  timeout -k 5 120 bash -c 'nbdkit() { local words=("$@"); command nbdkit "${words[@]/#writecache/$PLUGIN}"; }
+  timeout -k 5 120 bash -c 'nbdkit() { local words=("$@"); command nbdkit "${words[@]/#writecache/$WC_PLUGIN}"; }
     trap "code=\$?; case \" 0 $allowed \" in *\" \$code \"*) ;; *) exit 99 ;; esac" ERR
     '"$commands" >"$BATS_TEST_TMPDIR/step.txt" 2>&1 3>&- || code=$?
   STEP_OUTPUT=$(<"$BATS_TEST_TMPDIR/step.txt")

@@ -253,11 +253,8 @@ PYTHON
 @test "wc-run: the plugin serves without wc-run, in the background too" {
   blank_images
   wc-format -q "$CACHE"
-  local plugin
-  plugin=$(dirname "$(command -v wc-run)")/../lib/nbdkit/plugins/nbdkit-writecache-plugin.so
-  [ -e "$plugin" ] || plugin=$(find "$(dirname "$(command -v wc-run)")/.." -name nbdkit-writecache-plugin.so | head -1)
   cd "$BATS_TEST_TMPDIR"
-  nbdkit -P "$BATS_TEST_TMPDIR/nbdkit.pid" -U "$XDG_RUNTIME_DIR/plain.sock" "$plugin" origin=origin.img cache=cache.img \
+  nbdkit -P "$BATS_TEST_TMPDIR/nbdkit.pid" -U "$XDG_RUNTIME_DIR/plain.sock" "$WC_PLUGIN" origin=origin.img cache=cache.img \
     high_watermark=60 control="$XDG_RUNTIME_DIR/plain.ctl" 3>&-
   SERVER=$(cat "$BATS_TEST_TMPDIR/nbdkit.pid")
   URI="nbd+unix:///?socket=$XDG_RUNTIME_DIR/plain.sock"
@@ -269,9 +266,9 @@ PYTHON
   while kill -0 "$SERVER" 2>/dev/null; do sleep 0.1; done
   run wc-check --origin "$ORIGIN" "$CACHE"
   assert_success
-  run nbdkit -U - "$plugin" origin="$ORIGIN" --run true
+  run nbdkit -U - "$WC_PLUGIN" origin="$ORIGIN" --run true
   assert_failure
-  run nbdkit -U - "$plugin" origin="$ORIGIN" cache="$CACHE" sparkle=1 --run true
+  run nbdkit -U - "$WC_PLUGIN" origin="$ORIGIN" cache="$CACHE" sparkle=1 --run true
   assert_failure
   assert_output --partial "Invalid optional argument"
 }
