@@ -363,6 +363,7 @@ Result<PortDevice> open_medium(const SystemRoots& roots, const Medium& medium, c
   if (medium.kind == MediumKind::block_device) device.info.can_discard = can_discard(roots, medium.number);
   if (medium.kind == MediumKind::image && spec.direct == DirectIo::always)
     make_image_direct(device, start_bytes, window_end_bytes);
+  if (!device.is_direct) device.info.memory_alignment_bytes = 1;
   device.info.present = true;
   device.info.writable = spec.access == Access::write_exclusive;
   device.info.window_offset_bytes = start_bytes;

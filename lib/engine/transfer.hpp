@@ -61,7 +61,11 @@ inline constexpr std::uint32_t kTransfersMax = 32;  ///< of one request in fligh
 /// Reads of the cache carry tickets, so that a block is not handed out while an older read of it is in flight.
 class Transfers {
  public:
-  Transfers(IoPort& port, PmemPort* memory) : port_(port), memory_(memory) {}
+  Transfers(IoPort& port, PmemPort* memory)
+      : port_(port),
+        memory_(memory),
+        cache_alignment_bytes_(memory != nullptr ? 1 : port.info(DeviceId::cache).memory_alignment_bytes),
+        origin_alignment_bytes_(port.info(DeviceId::origin).memory_alignment_bytes) {}
 
   /// A transfer with everything but io reset.
   Transfer& take();
@@ -78,8 +82,8 @@ class Transfers {
   std::uint64_t finished() const noexcept { return finished_; }
   /// Can an operation on this device work in this memory, or must it be copied to aligned memory?
   bool can_use(const std::byte* memory, DeviceId device) const noexcept {
-    const bool is_mapped = memory_ != nullptr && device == DeviceId::cache;
-    return is_mapped || reinterpret_cast<std::uintptr_t>(memory) % kIoAlignmentBytes == 0;
+    const std::uint32_t bytes = device == DeviceId::cache ? cache_alignment_bytes_ : origin_alignment_bytes_;
+    return reinterpret_cast<std::uintptr_t>(memory) % bytes == 0;
   }
   bool maps_cache() const noexcept { return memory_ != nullptr; }
   /// Copies from the mapped cache. Errors: io.
@@ -102,6 +106,8 @@ class Transfers {
 
   IoPort& port_;
   PmemPort* memory_;
+  std::uint32_t cache_alignment_bytes_;
+  std::uint32_t origin_alignment_bytes_;
   Pool<Transfer> pool_;
   Pool<Buffer> buffers_;
   std::vector<Transfer*> local_;

@@ -41,8 +41,8 @@ Error refusal(const IoOp& op, ErrorCode code, const char* why) {
   return Error{code, 0, op.offset_bytes, place_of(op) + ": " + why};
 }
 
-bool is_memory_aligned(const IoOp& op) noexcept {
-  return reinterpret_cast<std::uintptr_t>(op.memory.data()) % kIoAlignmentBytes == 0;
+bool is_memory_aligned(const IoOp& op, const DeviceInfo& info) noexcept {
+  return reinterpret_cast<std::uintptr_t>(op.memory.data()) % info.memory_alignment_bytes == 0;
 }
 
 }  // namespace
@@ -72,8 +72,7 @@ std::optional<Error> refuse_operation(const IoOp& op, const DeviceInfo& info) {
     return refusal(op, ErrorCode::invalid_argument, "not in whole logical blocks");
   if (op.offset_bytes > info.size_bytes || bytes > info.size_bytes - op.offset_bytes)
     return refusal(op, ErrorCode::invalid_argument, "beyond the end of the device");
-  // Asked of buffered images too, so that what works on an image works on a device with O_DIRECT.
-  if (op.kind != IoKind::discard && !is_memory_aligned(op))
+  if (op.kind != IoKind::discard && !is_memory_aligned(op, info))
     return refusal(op, ErrorCode::invalid_argument, "memory is not aligned");
   return std::nullopt;
 }

@@ -14,7 +14,7 @@ namespace wc::tools {
 /// Clients need not keep to the advertised block size: what is not in whole sectors is read, changed and written.
 class ByteDevice {
  public:
-  /// `takes_any_memory`: the cache is mapped, so that data need not be copied to aligned memory first.
+  /// `takes_any_memory`: data need not be copied to aligned memory first.
   ByteDevice(EngineLoop& loop, bool takes_any_memory) : loop_(loop), takes_any_memory_(takes_any_memory) {}
 
   Result<void> read(std::uint64_t offset_bytes, std::span<std::byte> data);

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <ctime>
 #include <limits>
+#include <mutex>
 #include <utility>
 
 namespace wc::tools {

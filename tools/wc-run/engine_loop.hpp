@@ -5,13 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "wc-run/live_cache.hpp"
+#include "wc-run/spinning_mutex.hpp"
 
 namespace wc::tools {
 
@@ -80,7 +80,7 @@ class EngineLoop {
   std::thread thread_;
   std::atomic<bool> has_ended_ = false;
 
-  std::mutex mutex_;  ///< of the engine and of all below
+  SpinningMutex mutex_;  ///< of the engine and of all below
   bool is_asleep_ = false;
   std::uint64_t alarm_ns_ = 0;  ///< when a sleeping driver wakes by itself
   bool is_stopping_ = false;

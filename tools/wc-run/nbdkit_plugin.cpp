@@ -111,6 +111,13 @@ Result<LiveCache> open_with_pending() {
   return open_live_cache(settings, std::move(*pending));
 }
 
+/// nbdkit's memory is aligned to nothing. What a mapped cache does not have, the engine copies for the origin.
+bool suits_any_memory(const LiveCache& live) {
+  if (live.settings.type == CacheType::pmem) return true;
+  const IoPort& port = live.devices->port();
+  return port.info(DeviceId::cache).memory_alignment_bytes == 1 && port.info(DeviceId::origin).memory_alignment_bytes == 1;
+}
+
 /// Opens everything, so that what is wrong is said before nbdkit goes into the background.
 int on_get_ready() {
   try {
@@ -123,9 +130,9 @@ int on_get_ready() {
     self.size_bytes = live->size_bytes;
     self.block_bytes = *live->settings.block_bytes;
     self.can_discard = live->devices->port().info(DeviceId::origin).can_discard;
-    const bool maps_cache = live->settings.type == CacheType::pmem;
+    const bool takes_any_memory = suits_any_memory(*live);
     self.loop = std::make_unique<EngineLoop>(std::move(*live));
-    self.device = std::make_unique<ByteDevice>(*self.loop, maps_cache);
+    self.device = std::make_unique<ByteDevice>(*self.loop, takes_any_memory);
     if (self.settings.control.empty()) return 0;
     self.control =
         std::make_unique<ControlSocket>(*self.loop, [](EngineLoop& loop, const ControlSocket::OnStopped& on_stopped) {

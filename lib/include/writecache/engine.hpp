@@ -69,8 +69,8 @@ struct Request {
   bool fua = false;                ///< a write that is durable when it completes
   bool is_metadata = false;        ///< a write that metadata_only caches
   std::uint64_t offset_bytes = 0;  ///< on the origin
-  std::span<std::byte> memory;     ///< of reads and writes; copied once more where not aligned to
-                                   ///< kIoAlignmentBytes
+  std::span<std::byte> memory;     ///< of reads and writes; copied once more where not aligned as the
+                                   ///< devices ask (DeviceInfo)
   std::uint64_t length_bytes = 0;  ///< discard only
   /// Runs inside step(), once. Errors: invalid_argument (out of range, misaligned: nothing changed),
   /// io (also everything but reads after the first error), permission (a write or discard to a

@@ -18,11 +18,15 @@ enum class IoKind : std::uint8_t { read, write, flush, discard };
 
 /// What a port knows of one of its devices. Offsets in IoOp count from the start of the window
 /// (the table line's start_sector), not of the medium.
+/// Alignment of IoOp::memory that suits every device with O_DIRECT.
+inline constexpr std::size_t kIoAlignmentBytes = 4096;
+
 struct DeviceInfo {
   std::uint64_t size_bytes = 0;             ///< of the window
   std::uint64_t window_offset_bytes = 0;    ///< where the window begins on the medium
   std::uint32_t logical_block_bytes = 512;  ///< every read and write is a multiple of it
   std::uint32_t max_io_bytes = 1U << 20;    ///< largest single operation worth submitting
+  std::uint32_t memory_alignment_bytes = kIoAlignmentBytes;  ///< of IoOp::memory; 1 for what the page cache copies
   bool present = false;
   bool writable = false;
   bool can_discard = true;  ///< false where a discard would only be refused
@@ -39,14 +43,11 @@ struct IoOp {
   bool fua = false;                ///< a write that is durable when it completes
   std::uint64_t offset_bytes = 0;  ///< from the start of the window; multiple of its logical block
   std::span<std::byte> memory;     ///< read into or written from; empty for flush and discard.
-                                   ///< Aligned to kIoAlignmentBytes
+                                   ///< Aligned as the device asks; kIoAlignmentBytes always will do
   std::uint64_t length_bytes = 0;  ///< discard only
   IoDone on_done = nullptr;
   void* owner = nullptr;  ///< for the caller; the port never looks at it
 };
-
-/// Alignment of IoOp::memory that suits every device with O_DIRECT.
-inline constexpr std::size_t kIoAlignmentBytes = 4096;
 
 enum class Wait : std::uint8_t {
   at_once,  ///< only what the calling thread can finish at once: nothing is left in flight for it, so it may end
