@@ -17,7 +17,7 @@ class BitMap {
   BitMap& operator=(const BitMap&) = delete;
 
   std::uint64_t bit_count() const noexcept { return std::uint64_t{size_bytes_} * 8; }
-  void prefetch(std::uint64_t bit) const noexcept { __builtin_prefetch(&words_[bit / 64], 1); }
+  [[gnu::always_inline]] void prefetch(std::uint64_t bit) const noexcept { __builtin_prefetch(&words_[bit / 64], 1); }
   /// Sets a bit and tells whether it was set before. Does neither, without a branch, where not `wanted`.
   bool test_and_set(std::uint64_t bit, bool wanted = true) noexcept {
     std::uint64_t& word = words_[bit / 64];
