@@ -49,11 +49,11 @@ esac
 """
 
 
-def script(server, seconds, mib):
+def script(jobs, server, seconds, mib):
     lines = "\n".join(
         f"say job{number} $(fio --name=job --filename=$disk --direct=1 --ioengine=libaio --size=$((size * 512)) {words} "
         f"--time_based --runtime={seconds} --output-format=terse | awk -F';' '{{ print $8 + $49 }}')"
-        for number, (_, words) in enumerate(JOBS))
+        for number, (_, words) in enumerate(jobs))
     return SCRIPT % {"server": server, "jobs": lines, "mib": mib}
 
 
@@ -63,26 +63,30 @@ def main():
     parser.add_argument("--bench", required=True, type=pathlib.Path, help="folder of the built tests/bench")
     parser.add_argument("--vmio", required=True, type=pathlib.Path, help="the built helper of the test machine")
     parser.add_argument("--work", required=True, type=pathlib.Path, help="folder for the kernel and images")
+    parser.add_argument("--processors", type=int, default=2, help="of the test machine (default: %(default)s)")
+    parser.add_argument("--only", default="", help="jobs whose name contains this")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     arguments = parser.parse_args()
+    jobs = [job for job in JOBS if arguments.only in job[0]]
     kernel = arguments.work / "kernel"
     machine.fetch_kernel(kernel)
     vm = machine.Machine(arguments.work / "ublk-bench", kernel, arguments.vmio)
+    vm.processors = arguments.processors
     vm.more_disks.append(tools_disk.make(arguments.work / "bench-tools.img", arguments.work / "bench-tools",
                                          ["fio", str(arguments.bin / "wc-run"), str(arguments.bench / "ublk_null")],
                                          sorted((kernel / "more").iterdir())))
     vm.area(machine.MIB)  # the pool must not be empty
     for turn in range(arguments.rounds):
         for server in ("driver", "ublk", "null"):
-            vm.case(f"{server}-{turn}", script(server, arguments.seconds, 96))
+            vm.case(f"{server}-{turn}", script(jobs, server, arguments.seconds, 96))
     outcomes = vm.boot()
     for name, outcome in outcomes.items():
         if outcome.status != 0:
             sys.exit(f"{name} failed: {' / '.join(outcome.lines[-5:])}")
     print("| requests/s in the test machine | dm-writecache | wc-run --ublk | an empty ublk device | goal |")
     print("|---|---|---|---|---|")
-    for number, (title, _) in enumerate(JOBS):
+    for number, (title, _) in enumerate(jobs):
         rates = {server: [float(outcomes[f"{server}-{turn}"].get(f"job{number}")) for turn in range(arguments.rounds)]
                  for server in ("driver", "ublk", "null")}
         ours = statistics.median(rates["ublk"])

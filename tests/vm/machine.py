@@ -73,6 +73,7 @@ class Machine:
         self.kernel, self.programs = pathlib.Path(kernel), [pathlib.Path(path) for path in (vmio, *programs)]
         self.files = {}
         self.memory = None  # see keep_memory
+        self.processors = 1
         self.pool = self.folder / "pool.img"
         self.pool.touch()
         self.more_disks = []  # images that appear as /dev/vdb and on
@@ -142,9 +143,9 @@ class Machine:
         if initramfs.stat().st_size > INITRAMFS_BYTES_MAX:
             raise RuntimeError(f"{initramfs} is larger than {INITRAMFS_BYTES_MAX} bytes and would lie in persistent memory")
         console = self.folder / "console.log"
-        command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB), "-smp", "1", "-nodefaults",
-                   "-display", "none", "-no-reboot", "-serial", f"file:{escape(console)}", "-kernel", str(self.kernel / "vmlinuz"),
-                   "-initrd", str(initramfs), "-append",
+        command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB),
+                   "-smp", str(self.processors), "-nodefaults", "-display", "none", "-no-reboot",
+                   "-serial", f"file:{escape(console)}", "-kernel", str(self.kernel / "vmlinuz"), "-initrd", str(initramfs), "-append",
                    # A busy host stops the guest for many seconds: no fault of the driver, so no watchdog and no check of the timer.
                    f"console=ttyS0 quiet loglevel=1 panic=-1 oops=panic nowatchdog no_timer_check mitigations=off "
                    f"memmap={PMEM_MIB}M!{PMEM_START_MIB}M",

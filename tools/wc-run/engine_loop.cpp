@@ -186,14 +186,14 @@ EngineLoop::Rest EngineLoop::drive(std::span<Request* const> requests) {
     has_ended_.notify_all();
     return rest;
   }
-  IoPort& port = live_.devices->port();
-  rest.port_fd = port.ready_fd();
+  const bool is_working = engine().has_io_in_flight();
+  if (is_working) rest.port_fd = live_.devices->port().ready_fd();
   alarm_ns_ = engine().next_deadline_ns().value_or(kNever);
   if (alarm_ns_ != kNever) {
     const std::uint64_t now_ns = live_.devices->clock().now_ns();
     rest.for_ns = alarm_ns_ > now_ns ? alarm_ns_ - now_ns : 0;
   }
-  if (rest.port_fd < 0 && engine().has_io_in_flight()) rest.for_ns = 0;  // poll() itself must go on
+  if (is_working && rest.port_fd < 0) rest.for_ns = 0;  // poll() itself must go on
   is_asleep_ = rest.for_ns != 0;
   return rest;
 }
