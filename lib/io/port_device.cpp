@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -75,6 +76,13 @@ std::optional<Error> refuse_operation(const IoOp& op, const DeviceInfo& info) {
   if (op.kind != IoKind::discard && !is_memory_aligned(op, info))
     return refusal(op, ErrorCode::invalid_argument, "memory is not aligned");
   return std::nullopt;
+}
+
+bool has_shrunk(const PortDevice& device) {
+  if (device.is_block_device) return false;
+  const std::uint64_t window_end = device.info.window_offset_bytes + device.info.size_bytes;
+  struct stat status {};
+  return ::fstat(device.fd.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) < window_end;
 }
 
 Error operation_error(const IoOp& op, int os_errno) {

@@ -36,6 +36,10 @@ std::uint64_t operation_bytes(const IoOp& op) noexcept;
 /// Errors: invalid_argument, permission.
 std::optional<Error> refuse_operation(const IoOp& op, const DeviceInfo& info);
 
+/// Has an image become shorter than its window since it was opened? Nothing may be written then: that would make it
+/// longer again, and what was cut off would read as zeros from then on.
+bool has_shrunk(const PortDevice& device);
+
 /// The error of an operation that the system answered with `os_errno`.
 Error operation_error(const IoOp& op, int os_errno);
 

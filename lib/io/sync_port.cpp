@@ -41,6 +41,7 @@ std::size_t SyncPort::poll(Wait /*wait*/) {
 Result<void> SyncPort::perform(const IoOp& op) {
   const PortDevice& device = devices_[op.device];
   if (auto refusal = refuse_operation(op, device.info)) return *std::move(refusal);
+  if (op.kind != IoKind::read && has_shrunk(device)) return short_medium_error(op);
   switch (op.kind) {
     case IoKind::read:
     case IoKind::write:

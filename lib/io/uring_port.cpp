@@ -77,6 +77,7 @@ std::size_t UringPort::poll(Wait wait) {
 
 /// Finishes what needs no ring; the rest is left to start_queued(). Not much at a time.
 std::size_t UringPort::transfer_queued() {
+  is_shrunk_ = {};
   std::size_t finished = 0;
   std::uint64_t bytes = 0;
   // Operations that on_done submits meanwhile wait for the next poll.
@@ -109,7 +110,9 @@ bool UringPort::finish_at_once(Index index) {
   const PortRequest& request = requests_[index];
   const IoOp& op = *request.op;
   const PortDevice& device = devices_[op.device];
-  if (auto refusal = refuse_operation(op, device.info)) {
+  auto refusal = refuse_operation(op, device.info);
+  if (!refusal && op.kind != IoKind::read && is_shrunk(op.device)) refusal = short_medium_error(op);
+  if (refusal) {
     finish(index, *std::move(refusal));
     return true;
   }
@@ -125,6 +128,13 @@ bool UringPort::finish_at_once(Index index) {
   if (!outcome) return false;
   finish(index, std::move(*outcome));
   return true;
+}
+
+/// Looked at once for all that is transferred together.
+bool UringPort::is_shrunk(DeviceId device) {
+  std::optional<bool>& known = is_shrunk_[static_cast<std::size_t>(device)];
+  if (!known) known = has_shrunk(devices_[device]);
+  return *known;
 }
 
 void UringPort::prepare(Index index) {

@@ -4,8 +4,10 @@
 
 #include <liburing.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "io/port_device.hpp"
 #include "io/request_table.hpp"
@@ -43,6 +45,7 @@ class UringPort final : public IoPort {
   std::size_t transfer_queued();
   bool finish_at_once(Index index);
   std::size_t start_queued(Wait wait);
+  bool is_shrunk(DeviceId device);
   void prepare(Index index);
   void enter(bool wait_for_one);
   std::size_t fail_everything_unsent();
@@ -58,6 +61,7 @@ class UringPort final : public IoPort {
   RequestList for_ring_;           ///< cannot be finished at once
   RequestList prepared_;           ///< in the ring's submission queue, not yet taken by the kernel
   std::size_t in_ring_count_ = 0;  ///< prepared or in the kernel
+  std::array<std::optional<bool>, 2> is_shrunk_;  ///< of the devices, as far as it was looked at
   int broken_errno_ = 0;           ///< the kernel takes no more submissions
 };
 

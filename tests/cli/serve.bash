@@ -32,6 +32,11 @@ serve() {
   : >"$BATS_TEST_TMPDIR/out"
   wc-run "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
   SERVER=$!
+  served
+}
+
+# served: waits until $SERVER is ready; sets URI.
+served() {
   local turn
   for ((turn = 0; turn < 300; ++turn)); do
     URI=$(sed -n 's/^ready //p' "$BATS_TEST_TMPDIR/out")

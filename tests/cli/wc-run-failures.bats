@@ -116,6 +116,27 @@ breakable() {
   all_is_there --type p
 }
 
+@test "wc-run: an origin that may not grow, because of a limit on the size of files" {
+  local type
+  for type in s p; do
+    blank_images
+    # Of 16 MiB the first 4 are there.
+    rm "$ORIGIN"
+    head -c 4M /dev/urandom >"$ORIGIN"
+    truncate -s 16M "$ORIGIN"
+    (
+      ulimit -S -f 4096
+      exec wc-run --origin "$ORIGIN" --format --type "$type" "$CACHE"
+    ) >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+    SERVER=$!
+    served
+    survivor before
+    survivor provoke
+    has_failed
+    all_is_there --type "$type"
+  done
+}
+
 @test "wc-run: a broken origin" {
   local type error
   for type in s p; do
@@ -205,4 +226,5 @@ cut_off() {
   all_is_there --type "$1"
 }
 
+@test "wc-run: a cache that shrinks, type s" { cut_off s 64K; }
 @test "wc-run: a cache that shrinks, type p" { cut_off p 64K; }

@@ -62,7 +62,7 @@ void check_command_line(const std::vector<std::string>& words) {
   std::uint64_t count = 0;
   std::string entries;
   CommandLine line("wc-fuzz", "Takes anything", common);
-  line.add_origin(OriginUse::optional, "The origin");
+  line.add_origin("The origin");
   line.add_progress();
   line.add_block_size("--block-size", block_bytes, "Of the table line");
   line.add_bytes("--memory", memory_bytes, "Bound");

@@ -402,6 +402,22 @@ TEST_P(PortContract, ReadingWhatWasCutOffMeanwhileIsAnError) {
   }
 }
 
+// A write behind the cut makes an image longer again; what was cut off is zeros, and must not pass for data.
+TEST_P(PortContract, WritingAndFlushingAfterACutAreErrors) {
+  MAKE_PORT();
+  for (const DeviceId device : {DeviceId::cache, DeviceId::origin}) {
+    SCOPED_TRACE(static_cast<int>(device));
+    const AlignedMemory memory(16 * kKiB, std::byte{0x77});
+    ASSERT_TRUE(run(*tracked(IoKind::flush, device, 0, {})));
+    ASSERT_TRUE(run(IoKind::write, device, kMiB - 16 * kKiB, memory.span()));
+    if (!under_test_->cut_medium(device, 64 * kKiB)) return;  // the medium of a simulator is never cut
+    expect_code(run(IoKind::write, device, 512 * kKiB, memory.span()), ErrorCode::io);
+    expect_code(run(IoKind::write, device, kMiB - 16 * kKiB, memory.span()), ErrorCode::io);
+    expect_code(run(IoKind::read, device, 256 * kKiB, memory.span()), ErrorCode::io);
+    expect_code(run(*tracked(IoKind::flush, device, 0, {})), ErrorCode::io);
+  }
+}
+
 TEST_P(PortContract, MayBeDestroyedAfterEverythingFinished) {
   MAKE_PORT();
   const AlignedMemory memory(4 * kKiB);

@@ -79,6 +79,7 @@ class PortOnFiles final : public PortUnderTest {
     PortDevice device;
     device.fd = reopen(id, (setup_.writable ? O_RDWR : O_RDONLY) | (direct ? O_DIRECT : 0));
     device.is_direct = direct;
+    if (!direct) device.info.memory_alignment_bytes = 1;
     device.info.present = static_cast<bool>(device.fd);
     device.info.writable = setup_.writable;
     device.info.size_bytes = setup_.size_bytes;

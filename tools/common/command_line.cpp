@@ -49,10 +49,8 @@ CommandLine::CommandLine(std::string name, const std::string& summary, CommonOpt
   app_.add_flag("--json", common_.json, "One JSON object on standard output instead of text");
 }
 
-CLI::Option* CommandLine::add_origin(OriginUse use, const std::string& description) {
+CLI::Option* CommandLine::add_origin(const std::string& description) {
   CLI::Option* const origin = app_.add_option("--origin", common_.origin, description)->type_name("ORIGIN");
-  requires_origin_ = use == OriginUse::required;
-  origin->required(requires_origin_);
   add_sectors("--origin-start-sector", common_.origin_start_sector,
               "The origin begins at this 512-byte sector of ORIGIN (default 0)")
       ->needs(origin);
@@ -125,7 +123,6 @@ void CommandLine::parse(Arguments arguments) {
   app_.parse(std::move(words));
   if (common_.lvm) return;
   if (requires_cache_ && app_.count("CACHE") == 0) throw UsageError("CACHE is required");
-  if (requires_origin_ && !common_.origin) throw UsageError("--origin is required");
   if (requires_cache_ && common_.cache.empty()) throw UsageError("CACHE is empty");
 }
 

@@ -61,8 +61,6 @@ struct CommonOptions {
   }
 };
 
-enum class OriginUse : std::uint8_t { optional, required };
-
 class CommandLine {
  public:
   /// `common` must outlive the command line.
@@ -74,8 +72,8 @@ class CommandLine {
   const std::string& name() const noexcept { return name_; }
   const CommonOptions& common() const noexcept { return common_; }
 
-  /// --origin and --origin-start-sector; required gives a usage error without it.
-  CLI::Option* add_origin(OriginUse use, const std::string& description);
+  /// --origin and --origin-start-sector.
+  CLI::Option* add_origin(const std::string& description);
   /// --lvm, which takes the place of CACHE and --origin. Call it after add_origin.
   void add_lvm();
   void add_progress();
@@ -132,7 +130,6 @@ class CommandLine {
   CLI::App app_;
   std::map<std::string, std::string> value_if_alone_;
   bool requires_cache_ = true;
-  bool requires_origin_ = false;
   Rewriter rewriter_;
 };
 

@@ -55,7 +55,7 @@ struct Environment {
 using ToolMain = int (*)(Arguments arguments, Environment& environment);
 
 /// Runs a command in this process: standard streams, SIGINT, SIGTERM and SIGHUP ask it to stop (the
-/// second one of a kind kills), SIGPIPE is a failed write. Streams that were closed are made harmless
+/// second one of a kind kills), SIGPIPE and SIGXFSZ are failed writes. Streams that were closed are made harmless
 /// first, so that no device is ever opened as file descriptor 1. Returns the exit status.
 int run_main(int argc, const char* const* argv, ToolMain tool_main) noexcept;
 

@@ -38,7 +38,9 @@ void install_signal_handlers() {
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   ::sigemptyset(&ignore.sa_mask);
-  ::sigaction(SIGPIPE, &ignore, nullptr);
+  // What went wrong is the error of the write.
+  for (const int signal : {SIGPIPE, SIGXFSZ})
+    ::sigaction(signal, &ignore, nullptr);
 }
 
 /// Fills closed standard descriptors with ones on which the wrong direction fails.

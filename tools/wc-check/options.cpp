@@ -14,7 +14,7 @@ void add_check_options(CommandLine& line, CheckCommandOptions& options) {
   no_modify->excludes(preen, repair);
   preen->excludes(repair);
 
-  line.add_origin(OriginUse::optional, "Also check the entries against the size of this device");
+  line.add_origin("Also check the entries against the size of this device");
   line.add_lvm();
   line.add_block_size("--block-size", options.block_bytes,
                       "Block size that the table line will say, or of the superblock to rebuild");

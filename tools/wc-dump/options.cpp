@@ -78,8 +78,7 @@ void add_dump_options(CommandLine& line, DumpCommandOptions& options) {
                  "Write superblock and entries to FILE, as large as the device but sparse; every\n"
                  "command takes it in place of CACHE (without --start-sector)")
       ->type_name("FILE");
-  line.add_origin(OriginUse::optional,
-                  "For --read; else entries are checked against its size, and --map shows all of it");
+  line.add_origin("For --read; else entries are checked against its size, and --map shows all of it");
   line.add_lvm();
   app.add_option("-o,--output", options.output,
                  "Write to FILE, which is replaced once complete, instead of\n"

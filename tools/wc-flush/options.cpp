@@ -17,7 +17,7 @@ void add_flush_options(CommandLine& line, FlushCommandOptions& options) {
     options.configured_cache = std::move(configured.cache);
     return std::move(configured.words);
   });
-  line.add_origin(OriginUse::optional, "Device that the dirty blocks belong on (required, here or in the file)");
+  line.add_origin("Device that the dirty blocks belong on (required, here or in the file)");
   app.add_option("--config", options.config_file, "Read from wc-run's configuration file where cache and origin are")
       ->type_name("FILE");
   line.add_lvm();

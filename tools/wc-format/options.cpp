@@ -31,7 +31,7 @@ void add_format_options(CommandLine& line, FormatCommandOptions& options) {
                  "Restore the entries from this output of `wc-dump --json --entries=all`")
       ->type_name("FILE")
       ->excludes(wipe);
-  line.add_origin(OriginUse::optional, "Choose or verify the block size for the file system on this device");
+  line.add_origin("Choose or verify the block size for the file system on this device");
   line.add_progress();
 }
 

@@ -122,6 +122,7 @@ bool suits_any_memory(const LiveCache& live) {
 int on_get_ready() {
   try {
     Plugin& self = plugin();
+    ::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error of the write, as ENOSPC
     auto live = open_with_pending();
     if (!live) {
       report("error", live.error().message());

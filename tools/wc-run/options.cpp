@@ -164,7 +164,7 @@ void add_run_options(CommandLine& line, RunOptions& options) {
   CLI::App& app = line.app();
   line.make_cache_optional();
   line.set_rewriter(gather_words);
-  line.add_origin(OriginUse::optional, "Device behind the cache (required, here or in the table line)");
+  line.add_origin("Device behind the cache (required, here or in the table line)");
   add_setting(line, options.settings, "cache", "CACHE", "The same as the argument CACHE, for the configuration file");
   line.add_parsed("--nbd", options.nbd, parse_nbd_address, "ADDRESS", "unix:PATH or tcp:[HOST:]PORT",
                   "Serve at unix:PATH (default: in the runtime directory) or tcp:[HOST:]PORT (default host 127.0.0.1)");
