@@ -1,12 +1,14 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""raw_nbd.py SOCKET: what no decent client sends; each request gets its error or the end of its connection, nothing
-changes, and another client on another connection notices nothing."""
+"""raw_nbd.py SOCKET [greedy SECONDS]: what no decent client sends; each request gets its error or the end of its
+connection, nothing changes, and another client on another connection notices nothing.
+greedy: asks for more than fits into the socket, and takes none of it until the time is over."""
 import hashlib
 import os
 import socket
 import struct
 import sys
+import time
 
 import nbd
 
@@ -111,8 +113,23 @@ def broken(path):
         raw.socket.close()
 
 
+def greedy(path, seconds):
+    raw = Raw(path)
+    raw.socket.settimeout(2)
+    try:
+        for number in range(64):
+            raw.socket.sendall(struct.pack(">IHHQQI", 0x25609513, 0, READ, number, 0, 1 << 20))
+    except TimeoutError:
+        pass
+    print("asked", flush=True)
+    time.sleep(seconds)
+
+
 def main():
     path = sys.argv[1]
+    if "greedy" in sys.argv:
+        greedy(path, float(sys.argv[3]))
+        return
     handle = nbd.NBD()
     handle.connect_unix(path)
     before = digest(handle)
