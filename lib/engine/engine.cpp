@@ -188,6 +188,12 @@ std::size_t Engine::Impl::step(Wait wait) {
 Engine::Engine(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
+void Engine::announce(const Request& request) const noexcept {
+  const engine::Core& core = impl_->core;
+  if (request.offset_bytes < core.size_bytes)
+    core.blocks.table().prefetch(core.sector_of(core.block_of(request.offset_bytes)));
+}
+
 void Engine::submit(Request& request) noexcept { impl_->incoming.push(request); }
 void Engine::submit(Control& control) noexcept { impl_->controls.submit(control); }
 

@@ -194,6 +194,7 @@ std::size_t UringPort::fail_everything_unsent() {
 }
 
 std::size_t UringPort::reap() {
+  if (sent_count() == 0) return 0;
   struct Completion {
     Index index;
     int answer;

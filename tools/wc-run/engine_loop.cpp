@@ -95,6 +95,8 @@ Result<void> EngineLoop::perform(Request& request) {
 }
 
 void EngineLoop::submit(std::span<Request* const> requests) {
+  for (const Request* const request : requests)
+    engine().announce(*request);
   const std::scoped_lock lock(mutex_);
   hand_over(requests);
   go_on();

@@ -139,6 +139,9 @@ class WC_API Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  /// The request will be submitted in a moment: the memory that step() needs first is fetched meanwhile. Changes and
+  /// reads nothing that others change, so it may run beside everything else.
+  void announce(const Request& request) const noexcept;
   void submit(Request& request) noexcept;  ///< completes later, from step()
   void submit(Control& control) noexcept;
 
