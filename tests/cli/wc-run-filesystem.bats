@@ -66,18 +66,20 @@ survives() {
   SUMS="$BATS_TEST_TMPDIR/sums"
   mkdir "$FILES"
   : >"$SUMS"
-  serve --origin "$ORIGIN" --format --type "$1" "$CACHE"
+  # Only what the file system flushes is committed.
+  serve --origin "$ORIGIN" --format --type "$1" --autocommit-time 3600000 --autocommit-blocks 1000000 "$CACHE"
   attach
   run mkfs.ext4 -q -F "$LOOP"
   assert_success
   mount "$LOOP" "$FILES" || skip "ext4 cannot be mounted here"
   at_end "umount -l '$FILES'"
   write_files "$FILES/first" 12 300000
-  # The file system goes on writing while the server dies.
+  # The file system goes on writing while the server dies. What sync said is there must be.
   (
     cd /
-    for ((i = 0; i < 10000; i++)); do
-      head -c 50000 /dev/zero >"$FILES/noise$((i % 30))" && sync "$FILES/noise$((i % 30))" || exit 0
+    for ((i = 0; i < 500; i++)); do
+      head -c 50000 /dev/urandom >"$FILES/late$i" && sync "$FILES/late$i" || exit 0
+      sha256sum "$FILES/late$i" >>"$SUMS"
     done
   ) >/dev/null 2>&1 3>&- &
   local noise=$!
@@ -87,6 +89,7 @@ survives() {
   wait "$noise" || true
   umount "$FILES" || umount -l "$FILES"
   detach
+  grep -q late "$SUMS" || fail "nothing was synced before the server died"
 
   run wc-check --origin "$ORIGIN" "$CACHE"
   assert_success
