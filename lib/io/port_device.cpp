@@ -81,8 +81,13 @@ std::optional<Error> refuse_operation(const IoOp& op, const DeviceInfo& info) {
 bool has_shrunk(const PortDevice& device) {
   if (device.is_block_device) return false;
   const std::uint64_t window_end = device.info.window_offset_bytes + device.info.size_bytes;
-  struct stat status {};
-  return ::fstat(device.fd.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) < window_end;
+  // Nothing but the size is asked for, as times cost a file system on the network a write; it may be out of date there.
+  const auto seems_short = [&](int how) {
+    struct statx status {};
+    const int outcome = ::statx(device.fd.get(), "", AT_EMPTY_PATH | how, STATX_SIZE, &status);
+    return outcome == 0 && (status.stx_mask & STATX_SIZE) != 0 && status.stx_size < window_end;
+  };
+  return seems_short(AT_STATX_SYNC_AS_STAT) && seems_short(AT_STATX_FORCE_SYNC);
 }
 
 Error operation_error(const IoOp& op, int os_errno) {

@@ -96,9 +96,18 @@ std::size_t UringPort::transfer_queued() {
 
 std::size_t UringPort::start_queued(Wait wait) {
   if (broken_errno_ != 0) return fail_everything_unsent();
-  const std::size_t finished = transfer_queued();
-  while (!for_ring_.empty() && in_ring_count_ < kRingEntries)
-    prepare(for_ring_.pop_front());
+  std::size_t finished = transfer_queued();
+  while (!for_ring_.empty() && in_ring_count_ < kRingEntries) {
+    const Index index = for_ring_.pop_front();
+    const IoOp& op = *requests_[index].op;
+    // It may have waited here for long.
+    if (op.kind != IoKind::read && is_shrunk(op.device)) {
+      finish(index, short_medium_error(op));
+      ++finished;
+    } else {
+      prepare(index);
+    }
+  }
   enter(finished == 0 && wait == Wait::for_one && queued_.empty());
   if (broken_errno_ != 0) return finished + fail_everything_unsent();
   return finished;
@@ -185,10 +194,12 @@ std::size_t UringPort::fail_everything_unsent() {
     finish(index, operation_error(*requests_[index].op, broken_errno_));
     ++finished;
   }
-  for (std::size_t left_count = for_ring_.size(); left_count > 0; --left_count) {
-    const Index index = for_ring_.pop_front();
-    finish(index, operation_error(*requests_[index].op, broken_errno_));
-    ++finished;
+  for (RequestList* const list : {&for_ring_, &queued_}) {
+    for (std::size_t left_count = list->size(); left_count > 0; --left_count) {
+      const Index index = list->pop_front();
+      finish(index, operation_error(*requests_[index].op, broken_errno_));
+      ++finished;
+    }
   }
   return finished;
 }

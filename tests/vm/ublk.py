@@ -94,6 +94,21 @@ grep -q 'held by\\|in use\\|busy\\|locked' /tmp/error || { cat /tmp/error; exit 
 stop
 """
 
+# What is due by time comes while no request does: the commit, then the writeback of what is old. Only the medium is asked,
+# as every question to the server would drive its engine.
+IDLE = """
+serve --format --autocommit-time 1000 --max-age 8000 --ublk-queues 2
+vmio write $disk $BS 0 16 1 1
+sleep 3
+is_equal 'committed blocks' "$(live_blocks)" 16
+for turn in 1 2 3 4 5 6 7 8 9 10; do
+  sleep 3
+  [ "$(live_blocks)" != 0 ] || break
+done
+is_equal 'blocks left' "$(live_blocks)" 0
+stop
+"""
+
 # ext4's journal and inodes carry META, file contents do not.
 METADATA_ONLY = """
 serve --format --metadata-only
@@ -127,6 +142,7 @@ def cases():
             yield f"fio-{kind}-{block_size}", kind, block_size, 32, FIO
         yield f"recovery-{kind}", kind, 4096, 32, RECOVERY
         yield f"advertised-{kind}", kind, 4096, 32, ADVERTISED
+        yield f"idle-{kind}", kind, 4096, 32, IDLE
     yield "ext4-s", "s", 4096, 64, file_system("ext4", "mkfs.ext4 -q", "e2fsck -fn")
     yield "xfs-p", "p", 4096, 320, file_system("xfs", "mkfs.xfs -q", "xfs_repair -n")
     yield "metadata-only", "s", 4096, 64, METADATA_ONLY
@@ -135,7 +151,7 @@ def cases():
 def main(arguments, report):
     work = arguments.work / "ublk"
     vm = Machine(work / "boot", arguments.kernel, arguments.vmio)
-    built = [arguments.tools / name for name in ("wc-run", "wc-check", "wc-flush")]
+    built = [arguments.tools / name for name in ("wc-run", "wc-check", "wc-dump", "wc-flush")]
     vm.more_disks.append(tools_disk.make(work / "tools.img", work / "tools", [*PROGRAMS, *map(str, built)],
                                          sorted((arguments.kernel / "more").iterdir()),
                                          [pathlib.Path(__file__).parent / "guest/ublk.sh"]))

@@ -151,7 +151,7 @@ void UblkQueue::wait(const EngineLoop::Rest& rest) {
   }
   if (!may_sleep) {
     ::io_uring_submit_and_get_events(&ring_);
-  } else if (false && drives && rest.for_ns) {
+  } else if (drives && rest.for_ns) {
     __kernel_timespec timeout{static_cast<std::int64_t>(*rest.for_ns / kNsPerSecond),
                               static_cast<long long>(*rest.for_ns % kNsPerSecond)};
     io_uring_cqe* first = nullptr;

@@ -16,11 +16,11 @@ namespace wc {
 enum class DeviceId : std::uint8_t { cache, origin };
 enum class IoKind : std::uint8_t { read, write, flush, discard };
 
-/// What a port knows of one of its devices. Offsets in IoOp count from the start of the window
-/// (the table line's start_sector), not of the medium.
 /// Alignment of IoOp::memory that suits every device with O_DIRECT.
 inline constexpr std::size_t kIoAlignmentBytes = 4096;
 
+/// What a port knows of one of its devices. Offsets in IoOp count from the start of the window
+/// (the table line's start_sector), not of the medium.
 struct DeviceInfo {
   std::uint64_t size_bytes = 0;             ///< of the window
   std::uint64_t window_offset_bytes = 0;    ///< where the window begins on the medium

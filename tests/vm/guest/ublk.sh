@@ -3,6 +3,9 @@
 # What the cases of ublk.py share. Sourced after lib.sh, which sets `pool` and what its head says.
 # shellcheck disable=SC2154
 mkdir -p /mnt/fs /mnt/pmem
+server=
+# A case that failed leaves no device to the next one.
+trap '[ -z "$server" ] || { kill -TERM $server; wait $server; } 2>/dev/null || true; umount /mnt/fs /mnt/pmem 2>/dev/null || true' EXIT
 disk=/dev/ublkb0
 
 # open_case: the origin, and a cache that suits the type: for p a file on a DAX file system in persistent memory
@@ -39,6 +42,7 @@ serve() {
 stop() {
   kill -TERM "$server"
   wait "$server" || { cat /tmp/server.err; return 1; }
+  server=
   [ ! -e "$disk" ] || { echo "$disk is still there"; return 1; }
 }
 
@@ -46,6 +50,7 @@ stop() {
 crash() {
   kill -KILL "$server"
   wait "$server" 2>/dev/null || true
+  server=
 }
 
 # verify WORD...: fio that writes and then reads everything back
@@ -58,6 +63,9 @@ verify() {
 content() { (cd "$1" && find . -type f | sort | xargs md5sum | md5sum | cut -d ' ' -f 1); }
 
 is_clean() { wc-check --origin /dev/mapper/origin $CACHE >/tmp/check.out || { cat /tmp/check.out; return 1; }; }
+
+# live_blocks: committed ones on the medium
+live_blocks() { wc-dump --json $CACHE | sed -n 's/^ *"live": \([0-9]*\),$/\1/p'; }
 
 # value NUMBER: one of the 14 numbers of wc-run's status line
 value() { wc-run ctl c status | awk -v at="$(($1 + 3))" '{ print $at }'; }
