@@ -72,6 +72,10 @@ def flushed(uri):
     writer.pwrite(b"U" * 4096, 0)
 
 
+def written(uri):
+    connect(uri).pwrite(b"W" * 65536, 8192)
+
+
 def unflushed(uri):
     """Acknowledged and no more than that; the first of it was committed, and is overwritten."""
     handle = connect(uri)
@@ -122,7 +126,8 @@ def advertised(uri):
 
 
 TASKS = {task.__name__: task for task in
-         (unaligned, neighbours, out_of_range, flushed, unflushed, taken_over, is_flushed, suspended, read_only, advertised)}
+         (unaligned, neighbours, out_of_range, flushed, written, unflushed, taken_over, is_flushed, suspended, read_only,
+          advertised)}
 
 if __name__ == "__main__":
     TASKS[sys.argv[2]](sys.argv[1])

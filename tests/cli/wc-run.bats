@@ -98,6 +98,31 @@ refused() {
   [ "$SECONDS" -lt 10 ] || fail "took $SECONDS s"
 }
 
+# live_blocks: committed ones on the medium; the server is not asked, as that would drive its engine.
+live_blocks() {
+  wc-dump --json "$CACHE" | sed -n 's/^ *"live": \([0-9]*\),$/\1/p'
+}
+
+@test "wc-run: what is due by time comes while no request does: the commit, then the writeback of what is old" {
+  local type turn
+  for type in s p; do
+    blank_images
+    serve --origin "$ORIGIN" --format --type "$type" --autocommit-time 300 --autocommit-blocks 100000 --max-age 4000 "$CACHE"
+    client written
+    for ((turn = 0; turn < 20; ++turn)); do
+      [ "$(live_blocks)" != 16 ] || break
+      sleep 0.1
+    done
+    assert_equal "$(live_blocks)" 16
+    for ((turn = 0; turn < 100; ++turn)); do
+      [ "$(live_blocks)" != 0 ] || break
+      sleep 0.2
+    done
+    assert_equal "$(live_blocks)" 0
+    stopped_well
+  done
+}
+
 @test "wc-run: --read-only serves the merged view and writes to neither device" {
   make_images clean
   "${PYTHON[@]}" "$RECIPES" --merged "$CACHE" "$ORIGIN" "$BATS_TEST_TMPDIR/merged"
