@@ -35,6 +35,8 @@ void Controls::finish(Control& control, Result<void> outcome) {
 std::optional<Result<void>> Controls::run(const Control& control) {
   switch (control.kind) {
     case ControlKind::flush:
+      // The driver's answer. Waiting for a resume that waits behind it would never end.
+      if (is_suspended_) return Result<void>(Error{ErrorCode::busy, 0, 0, "the cache is suspended"});
       return write_everything_back();
     case ControlKind::flush_on_suspend:
       flushes_on_suspend_ = true;
@@ -76,6 +78,8 @@ std::optional<Result<void>> Controls::write_everything_back() {
 
 std::optional<Result<void>> Controls::suspend() {
   is_suspending_ = true;
+  // Suspended once more, perhaps with more to be written back: requests stay held, the rest goes on.
+  is_suspended_ = false;
   writeback_.set_hurry(true);
   if (core_.operations.taken() != 0) return std::nullopt;
   std::optional<Result<void>> outcome = Result<void>();

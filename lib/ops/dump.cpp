@@ -159,14 +159,18 @@ Result<void> read_block(IoPort& port, BlockIndex index, const ByteSink& sink) {
 }
 
 Result<void> dump_image(IoPort& port, const ImageSink& sink, Observer& observer) {
+  // Where the superblock does not tell how many entries there are: as many as the smallest blocks would make.
   auto cache = store::open_cache(port);
-  if (!cache) return cache.error();
-  const Geometry& geometry = cache->geometry;
+  if (!cache && cache.error().code != ErrorCode::not_a_cache) return cache.error();
+  auto n_entries = cache ? Result<std::uint64_t>(cache->geometry.n_blocks)
+                         : capacity_blocks(port.info(DeviceId::cache).size_bytes, kMinBlockBytes);
+  if (!n_entries) return n_entries.error();
+  const std::uint64_t end_bytes = Geometry::entry_offset_bytes(*n_entries);
   std::vector<std::byte> superblock(kSuperblockBytes);
   if (auto read = store::read_bytes(port, DeviceId::cache, 0, superblock); !read) return read;
   if (auto written = sink(0, superblock); !written) return written;
 
-  store::EntryStream stream(port, 0, geometry.n_blocks);
+  store::EntryStream stream(port, 0, *n_entries);
   while (true) {
     if (observer.is_cancelled()) return cancelled("the image");
     auto batch = stream.next();
@@ -176,7 +180,7 @@ Result<void> dump_image(IoPort& port, const ImageSink& sink, Observer& observer)
     const std::uint64_t offset_bytes = Geometry::entry_offset_bytes(entries.first_index);
     const std::span<const std::byte> raw(entries.raw, entries.count * kEntryBytes);
     if (auto written = sink(offset_bytes, raw); !written) return written;
-    observer.on_progress({"image", offset_bytes + raw.size(), geometry.metadata_bytes()});
+    observer.on_progress({"image", offset_bytes + raw.size(), end_bytes});
   }
 }
 

@@ -76,6 +76,14 @@ Result<Examination> examine(IoPort& port, const CheckOptions& options, Observer&
       evidence = std::move(*gathered);
       out.candidates = find_candidates(*evidence, out.superblock, area_bytes, options);
       examined.candidates = &out.candidates;
+      if (out.candidates.empty() && (options.table_block_bytes || options.rebuild_n_blocks)) {
+        CheckOptions any = options;
+        any.table_block_bytes.reset();
+        any.rebuild_n_blocks.reset();
+        const auto others = find_candidates(*evidence, out.superblock, area_bytes, any);
+        examined.has_data_of_other_layout =
+            std::any_of(others.begin(), others.end(), [](const auto& candidate) { return candidate.committed != 0; });
+      }
     }
   }
   out.findings = find_all(examined);

@@ -168,6 +168,11 @@ class Rules {
           "the superblock is zeroed but entries with data stand behind it: do not activate this device, the "
           "driver would format it and lose them" +
               rebuild_hint());
+    } else if (in_.has_data_of_other_layout) {
+      add(Code::zeroed_superblock, Severity::error,
+          "the superblock is zeroed but entries with data stand behind it, which do not fit the block size that was "
+          "given: do not activate this device, the driver would format it and lose them (run wc-check without "
+          "--block-size and --blocks)");
     } else {
       add(Code::blank, Severity::info, "no writecache: magic and version are zero and no entries stand behind");
     }

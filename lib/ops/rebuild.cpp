@@ -43,12 +43,13 @@ Look look_at(const Entry& entry, std::uint32_t sectors_per_block) noexcept {
 void take(BlockSizeEvidence& size, BlockIndex index, const Entry& entry, bool in_wiped) {
   ++size.checked;
   if (in_wiped) {
-    size.first_bad = size.checked;
+    size.first_bad = size.run_end = size.checked;
     return;
   }
   Look look = look_at(entry, size.block_bytes >> kSectorShift);
   if (is_zero(entry)) {
     // One entry may rightly say sector 0, sequence 0. Where two do, both are zeros that nobody wrote.
+    if (size.zeros == 0) size.first_zero = index;
     if (++size.zeros > 1) look = Look::bad;
     if (size.zeros == 2) --size.committed;
     if (size.zeros == 2 && size.highest == 0) --size.with_highest;
@@ -66,11 +67,13 @@ void take(BlockSizeEvidence& size, BlockIndex index, const Entry& entry, bool in
       break;
     case Look::bad:
       if (size.bad == 0) size.first_bad = index;
+      // Zeros in front of the data are no entry, which would make what lies there a block of sector 0.
+      if (size.bad == 0) size.run_end = size.zeros != 0 && size.first_zero + 1 == index ? size.first_zero : index;
       ++size.bad;
       if (size.bad > kBadAllowed + (size.free + size.committed) / kBadShare) size.given_up = true;
       return;
   }
-  if (size.bad == 0) size.first_bad = size.checked;
+  if (size.bad == 0) size.first_bad = size.run_end = size.checked;
 }
 
 bool is_all_zeros(const store::EntryBatch& batch) noexcept {
@@ -84,7 +87,7 @@ void take_zeros(EntryEvidence& evidence, const store::EntryBatch& batch) {
   for (BlockSizeEvidence& size : evidence.sizes) {
     if (size.given_up || batch.first_index >= size.capacity) continue;
     size.checked += std::min<std::uint64_t>(batch.count, size.capacity - batch.first_index);
-    size.first_bad = size.checked;
+    size.first_bad = size.run_end = size.checked;
   }
 }
 
@@ -182,7 +185,7 @@ class Finder {
   std::vector<Hypothesis> hypotheses() const {
     std::vector<Hypothesis> out;
     for (const BlockSizeEvidence& size : evidence_.sizes) {
-      std::vector<std::uint64_t> counts = {size.capacity, size.first_bad};
+      std::vector<std::uint64_t> counts = {size.capacity, size.run_end};
       if (superblock_) counts.push_back(superblock_->n_blocks);
       if (options_.rebuild_n_blocks) counts.push_back(*options_.rebuild_n_blocks);
       std::sort(counts.begin(), counts.end());

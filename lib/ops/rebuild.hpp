@@ -24,6 +24,8 @@ struct BlockSizeEvidence {
   std::uint64_t committed = 0;  ///< entries with a sector and sequence that can be right
   std::uint64_t zeros = 0;      ///< entries of sector 0 and sequence 0
   std::uint64_t bad = 0;        ///< entries that cannot be right, below `capacity`
+  BlockIndex first_zero = 0;    ///< the first of them
+  std::uint64_t run_end = 0;    ///< where the table seems to end: first_bad, or the zeros right before it
   std::uint64_t first_bad = 0;  ///< index of the first of them, or `checked`
   Sequence highest = 0;         ///< among the committed ones
   std::uint64_t with_highest = 0;  ///< how many of them carry it

@@ -583,3 +583,37 @@ large, or drain it here with \`wc-flush\`."
     assert_equal "$line: $status" "$line: 16"
   done
 }
+
+@test "wc-check: entries of another block size than the one given are no blank device" {
+  make_images zeroed-superblock
+  run wc-check --block-size 512 "$CACHE"
+  assert_failure 4
+  assert_output --partial "zeroed-superblock"
+  assert_output --partial "do not fit the block size"
+  run wc-check -y --undo "$BATS_TEST_TMPDIR/u" --block-size 512 "$CACHE"
+  assert_failure 4
+}
+
+# The gap between the entries and the data is zeros, and read as an entry it would be block 0 of the origin.
+@test "wc-check: a superblock that is rebuilt on a larger device does not count the gap behind the entries" {
+  "${PYTHON[@]}" - "$ROOT/tests/images" "$BATS_TEST_TMPDIR" <<'EOF'
+import sys
+sys.path.insert(0, sys.argv[1])
+import cacheimage
+image = cacheimage.Image()
+for index in range(0, image.n_blocks, 3):
+    image.entry(index, 8 * (index + 1), 3, bytes([index % 251 + 1]) * 4096)
+image.write(sys.argv[2] + "/cache.img")
+print(image.n_blocks)
+EOF
+  CACHE="$BATS_TEST_TMPDIR/cache.img"
+  local blocks before
+  blocks=$(wc-dump --json "$CACHE" | sed -n 's/^ *"n_blocks": \([0-9]*\),$/\1/p')
+  before=$(wc-dump --entries=live --csv "$CACHE" | sha256sum)
+  dd if=/dev/zero of="$CACHE" bs=64 count=1 conv=notrunc status=none
+  head -c 3M /dev/urandom >>"$CACHE"
+  run wc-check -y --undo "$BATS_TEST_TMPDIR/u" --block-size 4096 "$CACHE"
+  assert_failure 1
+  assert_equal "$(wc-dump --json "$CACHE" | sed -n 's/^ *"n_blocks": \([0-9]*\),$/\1/p')" "$blocks"
+  assert_equal "$(wc-dump --entries=live --csv "$CACHE" | sha256sum)" "$before"
+}

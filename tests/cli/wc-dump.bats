@@ -312,11 +312,16 @@ print(sum(int(t.text.split(": ")[1].split()[0]) for r in root.iter(space + "rect
     run_json dump --json --entries=all "$BATS_TEST_TMPDIR/bad.img"
     assert_equal "$status" 4
     assert_schema wc-dump "$JSON"
-    for word in --csv --map --block=0 "--image=$BATS_TEST_TMPDIR/never"; do
+    for word in --csv --map --block=0; do
       run --separate-stderr dump "$word" "$BATS_TEST_TMPDIR/bad.img"
       assert_equal "$word $status $output" "$word 12 "
     done
-    assert_not_exist "$BATS_TEST_TMPDIR/never"
+    # The evidence can be saved all the same.
+    rm -f "$BATS_TEST_TMPDIR/saved"
+    run --separate-stderr dump --image "$BATS_TEST_TMPDIR/saved" "$BATS_TEST_TMPDIR/bad.img"
+    assert_equal "$offset $status" "$offset 4"
+    run cmp -n $((64 + 16 * 300)) "$BATS_TEST_TMPDIR/saved" "$BATS_TEST_TMPDIR/bad.img"
+    assert_success
   done
   # A zeroed superblock over a full cache is no blank device.
   dd if=/dev/zero of="$CACHE" bs=64 count=1 conv=notrunc status=none
@@ -394,4 +399,21 @@ EOF
   run bash -c '{ wc-dump --entries=all --csv "$1" 2>"$2/err"; echo $? >"$2/code"; } | { sleep 1; exec <&-; }; cat "$2/err"' \
     _ "$CACHE" "$BATS_TEST_TMPDIR"
   assert_output ""
+}
+
+@test "wc-dump: --image saves what may be metadata where the superblock does not tell" {
+  local recipe
+  for recipe in zeroed-superblock bad-magic bad-block-size bad-n-blocks; do
+    make_images "$recipe"
+    rm -f "$BATS_TEST_TMPDIR/meta.img"
+    run wc-dump --image "$BATS_TEST_TMPDIR/meta.img" "$CACHE"
+    assert_failure 4
+    assert_equal "$(stat -c %s "$BATS_TEST_TMPDIR/meta.img")" "$(stat -c %s "$CACHE")"
+    assert_equal "$(wc-check "$BATS_TEST_TMPDIR/meta.img" 2>&1 | sed "s,$BATS_TEST_TMPDIR/meta.img,$CACHE,")" \
+      "$(wc-check "$CACHE" 2>&1)"
+  done
+  truncate -s 0 "$CACHE"
+  truncate -s 4M "$CACHE"
+  run wc-dump --image "$BATS_TEST_TMPDIR/blank.img" "$CACHE"
+  assert_failure 8
 }

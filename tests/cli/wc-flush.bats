@@ -185,6 +185,8 @@ EOF
   local delay
   for delay in 0.05 0.2 0.5 1; do
     timeout -s KILL "$delay" wc-flush --rate 64K --queue-depth 2 --origin "$ORIGIN" "$CACHE" >/dev/null 2>&1 || true
+    # What was killed may still wait for the disk, with the cache locked.
+    while pgrep -f "^wc-flush --rate 64K .* $CACHE\$" >/dev/null; do sleep 0.05; done
   done
   run flush "$CACHE"
   assert_success
@@ -287,4 +289,18 @@ EOF
     count=$((count + 1))
   done
   [ "$count" -gt 15 ] || fail "only $count settings were found in wc-run --help"
+}
+
+@test "wc-flush: an image of metadata alone is not drained" {
+  make_images clean
+  local before
+  wc-dump --image "$BATS_TEST_TMPDIR/meta.img" "$CACHE"
+  before=$(checksum "$ORIGIN" "$BATS_TEST_TMPDIR/meta.img")
+  for word in "" --keep; do
+    # shellcheck disable=SC2086  # no word or one
+    run wc-flush $word --origin "$ORIGIN" "$BATS_TEST_TMPDIR/meta.img"
+    assert_failure 8
+    assert_output --partial "no data at all"
+  done
+  assert_equal "$(checksum "$ORIGIN" "$BATS_TEST_TMPDIR/meta.img")" "$before"
 }

@@ -229,6 +229,72 @@ live_blocks() {
   refused 8 "lock size" --origin "$ORIGIN" --block-size 512 "$CACHE"
 }
 
+@test "wc-run: --format formats nothing but a blank cache" {
+  blank_images 8M
+  local before kind
+  for kind in ext4 swap; do
+    truncate -s 0 "$CACHE"
+    truncate -s 8M "$CACHE"
+    if [ "$kind" = ext4 ]; then mkfs.ext4 -q -F "$CACHE"; else mkswap -q "$CACHE" 2>/dev/null; fi
+    before=$(checksum "$CACHE" "$ORIGIN")
+    refused 8 "holds $kind" --origin "$ORIGIN" --format "$CACHE"
+    assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+  done
+}
+
+@test "wc-run: an image of metadata alone is not served" {
+  make_images clean
+  local before
+  wc-dump --image "$BATS_TEST_TMPDIR/meta.img" "$CACHE"
+  before=$(checksum "$ORIGIN")
+  refused 8 "no data at all" --origin "$ORIGIN" "$BATS_TEST_TMPDIR/meta.img"
+  assert_equal "$(checksum "$ORIGIN")" "$before"
+}
+
+@test "wc-run: a suspended cache can be stopped, whatever it was told before" {
+  local told
+  for told in flush cleaner flush_on_suspend suspend; do
+    blank_images
+    serve --origin "$ORIGIN" --format "$CACHE"
+    client flushed
+    ctl suspend
+    if [ "$told" = flush ]; then
+      run ctl flush
+      assert_failure 8
+      assert_output --partial "suspended"
+    else
+      ctl "$told"
+    fi
+    SECONDS=0
+    stopped_well
+    [ "$SECONDS" -lt 20 ] || fail "$told: the end took $SECONDS s"
+    run_json wc-check --json --origin "$ORIGIN" "$CACHE"
+    case $told in
+      cleaner | flush_on_suspend) assert_equal "$told $(json 'j["counts"]["live"]')" "$told 0" ;;
+      *) [ "$(json 'j["counts"]["live"]')" -gt 0 ] || fail "$told: everything was written back" ;;
+    esac
+  done
+}
+
+@test "wc-run: switches take true and false, and nothing is not a value" {
+  blank_images
+  wc-format -q "$CACHE"
+  refused 16 "is not one of true, false" --origin "$ORIGIN" --read-only=maybe "$CACHE"
+  printf 'origin = %s\ncache = %s\nread-only =\n' "$ORIGIN" "$CACHE" >"$BATS_TEST_TMPDIR/c.conf"
+  refused 16 "has an empty value" --config "$BATS_TEST_TMPDIR/c.conf"
+  printf 'origin = %s\ncache = %s\ncleaner = maybe\n' "$ORIGIN" "$CACHE" >"$BATS_TEST_TMPDIR/c.conf"
+  refused 16 "is not one of true, false" --config "$BATS_TEST_TMPDIR/c.conf"
+}
+
+@test "wc-run ctl: a table line that would begin elsewhere on the origin is not given" {
+  blank_images
+  serve --origin "$ORIGIN" --origin-start-sector 2048 --format "$CACHE"
+  run ctl table
+  assert_failure 8
+  assert_output --partial "begins at sector 2048"
+  stopped_well
+}
+
 @test "wc-run: one cache and one name are served once" {
   blank_images
   serve --origin "$ORIGIN" --format "$CACHE"

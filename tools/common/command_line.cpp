@@ -3,11 +3,13 @@
 #include "common/command_line.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "common/numbers.hpp"
 #include "writecache/superblock.hpp"
 #include "writecache/version.hpp"
 
@@ -102,6 +104,19 @@ void CommandLine::make_cache_optional() {
   app_.get_option("CACHE")->required(false);
 }
 
+/// CLI11 takes numbers for switches too, and fails on other words without naming the switch.
+void CommandLine::refuse_odd_switch(const std::string& word) const {
+  constexpr std::array<std::string_view, 6> kValues{"true", "false", "yes", "no", "on", "off"};
+  const std::size_t end = word.find('=');
+  if (end == std::string::npos) return;
+  const CLI::Option* const option = app_.get_option_no_throw(word.substr(0, end));
+  if (option == nullptr || (option->get_type_size() != 0 && option->get_expected_max() != 0)) return;
+  const std::string value = word.substr(end + 1);
+  if (parse_count(value)) return;  // how often it is given
+  if (std::find(kValues.begin(), kValues.end(), value) != kValues.end()) return;
+  throw UsageError("`" + value + "` is not one of true, false (" + word.substr(0, end) + ")");
+}
+
 void CommandLine::parse(Arguments arguments) {
   std::vector<std::string> given(arguments.begin(), arguments.end());
   if (rewriter_) given = rewriter_(std::move(given));
@@ -114,6 +129,7 @@ void CommandLine::parse(Arguments arguments) {
       if (word.ends_with('=') && word.find('=') == word.size() - 1) {
         throw UsageError(word.substr(0, word.size() - 1) + " has an empty value");
       }
+      refuse_odd_switch(word);
       const auto found = value_if_alone_.find(word);
       if (found != value_if_alone_.end()) word += "=" + found->second;
     }

@@ -125,6 +125,8 @@ class CommandLine {
   void parse(Arguments arguments);
 
  private:
+  void refuse_odd_switch(const std::string& word) const;
+
   std::string name_;
   CommonOptions& common_;
   CLI::App app_;

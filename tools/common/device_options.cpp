@@ -170,4 +170,11 @@ Result<std::unique_ptr<Devices>> open_located(Console& console, const LocatedDev
   return error;
 }
 
+std::string describe(const Signature& signature) {
+  std::string text = signature.type;
+  if (!signature.usage.empty()) text += fmt::format(" ({})", signature.usage);
+  if (!signature.label.empty()) text += fmt::format(" labelled \"{}\"", signature.label);
+  return text;
+}
+
 }  // namespace wc::tools

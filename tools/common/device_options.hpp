@@ -20,6 +20,9 @@ struct DeviceUse {
   DirectIo origin_direct = DirectIo::automatic;
 };
 
+/// What a device bears, for messages: `ext4 (filesystem) labelled "home"`.
+std::string describe(const Signature& signature);
+
 struct LocatedDevices {
   OpenOptions options;
   std::string name;                          ///< for messages: CACHE, or VG/LV

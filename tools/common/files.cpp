@@ -2,7 +2,11 @@
 // Small questions about files.
 #include "common/files.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 namespace wc::tools {
 
@@ -22,6 +26,16 @@ bool exists(const std::string& path) {
 bool is_block_device(const std::string& path) {
   struct stat found {};
   return ::stat(path.c_str(), &found) == 0 && S_ISBLK(found.st_mode);
+}
+
+bool is_hole_from(const std::string& path, std::uint64_t offset_bytes) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return false;
+  const bool is_hole = ::lseek(fd, static_cast<off_t>(offset_bytes), SEEK_DATA) < 0 && errno == ENXIO;
+  ::close(fd);
+  return is_hole;
 }
 
 }  // namespace wc::tools

@@ -20,11 +20,14 @@ std::string option_name(std::string key) {
   return key;
 }
 
-std::vector<std::string> words_of(const po::parsed_options& parsed) {
+/// A variable that is empty is one that is not set; an empty value in a file is kept, and refused later.
+enum class Empty : bool { skip, keep };
+
+std::vector<std::string> words_of(const po::parsed_options& parsed, Empty empty) {
   std::vector<std::string> words;
   for (const po::option& option : parsed.options)
     for (const std::string& value : option.value)
-      if (!value.empty()) words.push_back("--" + option_name(option.string_key) + "=" + value);
+      if (!value.empty() || empty == Empty::keep) words.push_back("--" + option_name(option.string_key) + "=" + value);
   return words;
 }
 
@@ -35,7 +38,7 @@ Result<std::vector<std::string>> words_of_file(const std::string& path) {
   std::ifstream file(path);
   if (!file) return Error{errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, errno, 0, path + ": cannot be read"};
   try {
-    return words_of(po::parse_config_file(file, po::options_description(), true));
+    return words_of(po::parse_config_file(file, po::options_description(), true), Empty::keep);
   } catch (const po::error& problem) {
     return Error{ErrorCode::invalid_argument, 0, 0, path + ": " + problem.what()};
   }
@@ -45,7 +48,7 @@ std::vector<std::string> words_of_environment(const std::string& prefix) {
   const auto name_of = [&](const std::string& variable) {
     return variable.starts_with(prefix) ? option_name(variable.substr(prefix.size())) : std::string();
   };
-  return words_of(po::parse_environment(po::options_description(), name_of));
+  return words_of(po::parse_environment(po::options_description(), name_of), Empty::skip);
 }
 
 }  // namespace wc::tools

@@ -68,6 +68,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+bool is_damaged(const CheckReport& report) noexcept {
+  return std::any_of(report.findings.begin(), report.findings.end(),
+                     [](const Finding& finding) { return finding.severity == Severity::error; });
+}
+
 bool is_damaged(const EntryCounts& counts) noexcept {
   return counts.future != 0 || counts.identical != 0 || counts.misaligned != 0 || counts.out_of_range != 0 ||
          counts.beyond_origin != 0;
@@ -230,7 +235,7 @@ Result<void> DumpCommand::show(const CheckReport& report) {
   if (options_.block) return show_block();
   if (options_.read) return show_merged(report);
   if (options_.map && is_readable(report)) return show_map(report);
-  if (!options_.image.empty() && is_readable(report)) return write_image();
+  if (!options_.image.empty() && (is_readable(report) || is_damaged(report))) return write_image();
   if (options_.map || !options_.image.empty()) {
     return Error{ErrorCode::not_a_cache, 0, 0, "the superblock does not tell where the entries are"};
   }

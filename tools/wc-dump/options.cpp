@@ -75,8 +75,8 @@ void add_dump_options(CommandLine& line, DumpCommandOptions& options) {
                   "terminal, or svg");
   line.set_value_if_alone("--map", "term");
   app.add_option("--image", options.image,
-                 "Write superblock and entries to FILE, as large as the device but sparse; every\n"
-                 "command takes it in place of CACHE (without --start-sector)")
+                 "Write superblock and entries to FILE, as large as the device but sparse;\n"
+                 "wc-check and wc-dump take it in place of CACHE (without --start-sector)")
       ->type_name("FILE");
   line.add_origin("For --read; else entries are checked against its size, and --map shows all of it");
   line.add_lvm();

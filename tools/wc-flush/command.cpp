@@ -10,11 +10,13 @@
 
 #include "common/command.hpp"
 #include "common/device_options.hpp"
+#include "common/files.hpp"
 #include "common/output_file.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
 #include "wc-flush/ddrescue_map.hpp"
 #include "wc-flush/options.hpp"
+#include "writecache/check.hpp"
 #include "writecache/drain.hpp"
 
 namespace wc::tools {
@@ -122,6 +124,23 @@ int exit_status(const FlushCommandOptions& options, const DrainReport& report) {
   return status;
 }
 
+/// Draining an image that wc-dump made would write zeros over good data.
+Result<void> refuse_metadata_alone(Devices& devices, const DeviceSpec& cache, const DrainOptions& options) {
+  if (options.dry_run) return {};
+  CheckOptions check_options;
+  check_options.superblock_only = true;
+  Observer observer;
+  const auto checked = check(devices.port(), check_options, observer);
+  if (!checked || !checked->geometry) return {};  // drain() tells why
+  const std::uint64_t data_at = bytes_of_sectors(cache.start_sector) + checked->geometry->data_offset_bytes;
+  if (!is_hole_from(devices.cache_path(), data_at)) return {};
+  DrainOptions count_only = options;
+  count_only.dry_run = true;
+  const auto counted = drain(devices.port(), devices.clock(), count_only, observer);
+  if (!counted || counted->blocks_total == 0) return {};
+  return Error{ErrorCode::not_a_cache, 0, 0, kMetadataAlone};
+}
+
 int run_flush(Console& console, FlushCommandOptions& options) {
   complete_flush_options(options);
   const DrainOptions& drain_options = options.drain;
@@ -141,6 +160,9 @@ int run_flush(Console& console, FlushCommandOptions& options) {
     return console.fail(options.ddrescue_map, begun.error());
   }
 
+  if (auto refused = refuse_metadata_alone(devices, located->options.cache, drain_options); !refused) {
+    return console.fail(devices.cache_path(), refused.error());
+  }
   ProgressPrinter progress(console);
   const auto report = drain(devices.port(), devices.clock(), drain_options, progress);
   progress.finish();

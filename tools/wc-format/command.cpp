@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/command.hpp"
+#include "common/device_options.hpp"
 #include "common/files.hpp"
 #include "common/progress.hpp"
 #include "common/text.hpp"
@@ -23,13 +24,6 @@ namespace {
 constexpr std::uint32_t kDefaultBlockBytes = 4096;
 
 Error refusal(ErrorCode code, std::string text) { return Error{code, 0, 0, std::move(text)}; }
-
-std::string describe(const Signature& signature) {
-  std::string text = signature.type;
-  if (!signature.usage.empty()) text += fmt::format(" ({})", signature.usage);
-  if (!signature.label.empty()) text += fmt::format(" labelled \"{}\"", signature.label);
-  return text;
-}
 
 /// What the device is going to hold, from options, dump and origin.
 struct Plan {

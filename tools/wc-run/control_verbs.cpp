@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The verbs of the control socket.
 #include <map>
+#include <string>
 #include <string_view>
 
 #include "common/text.hpp"
@@ -43,6 +44,11 @@ void answer_control_line(EngineLoop& loop, const std::string& line, const Contro
   }
   if (loop.is_closed()) {
     answer("error the cache is being stopped\n");
+    return;
+  }
+  if (line == "table" && loop.live().settings.origin_start_sector != 0) {
+    answer("error a table line cannot say that the origin begins at sector " +
+           std::to_string(loop.live().settings.origin_start_sector) + " (map that part of it with dm-linear)\n");
     return;
   }
   if (const auto text = texts().find(line); text != texts().end()) {

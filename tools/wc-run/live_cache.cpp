@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/device_options.hpp"
+#include "common/files.hpp"
 #include "common/text.hpp"
 #include "writecache/check.hpp"
 #include "writecache/observer.hpp"
@@ -20,17 +22,34 @@ constexpr int kBusyTries = 20;
 constexpr useconds_t kBusyPauseUs = 50'000;
 
 /// What the superblock says, if it says anything sensible; the engine checks it in earnest.
-std::uint32_t stored_block_bytes(const ServerSettings& settings) {
+struct Stored {
+  std::uint32_t block_bytes = kBlockBytesDefault;
+  bool is_blank = false;
+};
+
+Stored look_at_superblock(const ServerSettings& settings) {
   OpenOptions options;
   options.cache = {settings.cache, settings.start_sector, Access::read_shared};
   const auto devices = open_devices(options);
-  if (!devices) return kBlockBytesDefault;  // the real opening tells why
+  if (!devices) return {};  // the real opening tells why
   CheckOptions check_options;
   check_options.superblock_only = true;
   Observer observer;
   const auto report = check((*devices)->port(), check_options, observer);
-  const bool is_known = report && report->superblock && report->geometry;
-  return is_known ? report->superblock->block_size : kBlockBytesDefault;
+  Stored stored;
+  if (report && report->superblock && report->geometry) stored.block_bytes = report->superblock->block_size;
+  stored.is_blank = report && report->activation.outcome == Activation::Outcome::formats;
+  return stored;
+}
+
+/// A file system or the like is no blank cache, though it has no superblock of one. Errors: busy, as probe_signature.
+Result<void> refuse_foreign(const ServerSettings& settings) {
+  const auto signature = probe_signature({settings.cache, settings.start_sector, Access::read_shared});
+  if (!signature) return signature.error();
+  if (!*signature) return {};
+  return Error{
+      ErrorCode::busy, 0, 0,
+      settings.cache + ": holds " + describe(**signature) + ", which would be lost (wc-format --force overwrites it)"};
 }
 
 /// What to do about a cache that the engine does not take.
@@ -77,7 +96,11 @@ Result<LiveCache> open_live_cache(ServerSettings settings, std::unique_ptr<Pendi
   if (auto problem = settings.contradiction(*settings.type)) {
     return Error{ErrorCode::invalid_argument, 0, 0, *problem};
   }
-  if (!settings.block_bytes) settings.block_bytes = stored_block_bytes(settings);
+  const Stored stored = look_at_superblock(settings);
+  if (!settings.block_bytes) settings.block_bytes = stored.block_bytes;
+  if (settings.format && stored.is_blank) {
+    if (auto allowed = refuse_foreign(settings); !allowed) return allowed.error();
+  }
 
   auto devices = open_patiently(settings);
   if (!devices) return devices.error();
@@ -88,6 +111,11 @@ Result<LiveCache> open_live_cache(ServerSettings settings, std::unique_ptr<Pendi
   auto engine = Engine::open(ports, settings.engine_options(*settings.type, *settings.block_bytes));
   if (!engine) return with_advice(engine.error(), settings, live.devices->cache_path());
   live.engine = std::move(*engine);
+  const Geometry& geometry = live.engine->geometry();
+  const std::uint64_t data_at = bytes_of_sectors(settings.start_sector) + geometry.data_offset_bytes;
+  if (live.engine->status().free != geometry.n_blocks && is_hole_from(live.devices->cache_path(), data_at)) {
+    return Error{ErrorCode::not_a_cache, 0, 0, live.devices->cache_path() + ": " + kMetadataAlone};
+  }
   live.size_bytes = live.engine->size_bytes();
   if (settings.length) {
     const std::uint64_t table_bytes = bytes_of_sectors(*settings.length);

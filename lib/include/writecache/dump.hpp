@@ -75,7 +75,8 @@ WC_API Result<void> read_merged(IoPort& port, Sector sector, Sector count, std::
                                 const ByteSink& sink, Observer& observer);
 
 /// Superblock and entries, to be written at the offsets given; the rest of the image, up to
-/// `DeviceInfo::size_bytes` of the cache, is a hole.
+/// `DeviceInfo::size_bytes` of the cache, is a hole. Where the superblock does not tell where the entries end, all that
+/// can be entries. Errors: io, cancelled, no_space (no cache fits), those of the sink.
 using ImageSink =
     std::function<Result<void>(std::uint64_t offset_bytes, std::span<const std::byte> data)>;
 WC_API Result<void> dump_image(IoPort& port, const ImageSink& sink, Observer& observer);
