@@ -201,7 +201,6 @@ ErrorCode code_of(const Outcome& outcome) {
 TEST(Dump, RefusesWhatIsNoCache) {
   const ByteSink bytes = [](auto) -> Result<void> { return {}; };
   const ListSink entries = [](auto) -> Result<void> { return {}; };
-  const ImageSink image_sink = [](auto, auto) -> Result<void> { return {}; };
   const std::vector<Bytes> images{Bytes(8192),
                                   Bytes(512),
                                   ImageBuilder(4096, 8).version(2).build(),
@@ -213,9 +212,30 @@ TEST(Dump, RefusesWhatIsNoCache) {
     EXPECT_EQ(code_of(list_entries(disks.port, {}, entries, disks.observer)), ErrorCode::not_a_cache);
     EXPECT_EQ(code_of(read_block(disks.port, 0, bytes)), ErrorCode::not_a_cache);
     EXPECT_EQ(code_of(read_merged(disks.port, 0, 1, kMemory, bytes, disks.observer)), ErrorCode::not_a_cache);
-    EXPECT_EQ(code_of(dump_image(disks.port, image_sink, disks.observer)), ErrorCode::not_a_cache);
     EXPECT_EQ(code_of(dirty_map(disks.port, 8, kMemory, disks.observer)), ErrorCode::not_a_cache);
   }
+}
+
+TEST(DumpImage, SavesAllThatCanBeEntriesWhereTheSuperblockDoesNotTell) {
+  for (const Bytes& cache : {ImageBuilder(4096, 8).entry(2, 8, 1).version(2).build(),
+                             ImageBuilder(4096, 8).entry(2, 8, 1).n_blocks(9).build(),
+                             ImageBuilder(4096, 8).entry(2, 8, 1).block_size(0).build()}) {
+    Disks disks(cache, {});
+    Bytes saved;
+    const ImageSink sink = [&](std::uint64_t offset_bytes, std::span<const std::byte> data) -> Result<void> {
+      EXPECT_EQ(offset_bytes, saved.size());
+      saved.insert(saved.end(), data.begin(), data.end());
+      return {};
+    };
+    ASSERT_TRUE(dump_image(disks.port, sink, disks.observer));
+    // Blocks of 512 bytes would make the most entries.
+    const auto n_entries = capacity_blocks(cache.size(), kMinBlockBytes);
+    ASSERT_TRUE(n_entries);
+    ASSERT_EQ(saved.size(), Geometry::entry_offset_bytes(*n_entries));
+    EXPECT_TRUE(std::equal(saved.begin(), saved.end(), cache.begin()));
+  }
+  Disks tiny(Bytes(512), {});
+  EXPECT_FALSE(dump_image(tiny.port, [](auto, auto) -> Result<void> { return {}; }, tiny.observer));
 }
 
 TEST(ReadBlock, GivesTheBlockWhateverItsEntrySays) {
