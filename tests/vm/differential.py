@@ -107,7 +107,11 @@ class Twin:
             problems.equal("live blocks", sorted(ours.live()), sorted(theirs.live()))
         else:
             problems.equal("superblock", ours.superblock(), theirs.superblock())
-            problems.equal("live entries", numbered(ours), numbered(theirs))
+            # Which of two neighbouring commits a block falls into is a matter of time where a work queue begins them.
+            if self.configuration.commits_by_blocks and self.configuration.kind == "s":
+                problems.equal("live blocks", sorted(ours.live()), sorted(theirs.live()))
+            else:
+                problems.equal("live entries", numbered(ours), numbered(theirs))
 
     def determined(self, content):
         """Without the blocks that are open."""

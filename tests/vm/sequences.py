@@ -44,6 +44,11 @@ class Configuration:
             self.weights["suspend"] = 0
 
     @property
+    def commits_by_blocks(self):
+        """So many uncommitted blocks begin a commit; the driver's runs in a work queue, beside the next requests."""
+        return "autocommit_blocks 7" in self.options
+
+    @property
     def may_fill(self):
         return self.cache_blocks < self.origin_blocks
 
