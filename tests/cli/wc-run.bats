@@ -243,12 +243,12 @@ live_blocks() {
 }
 
 @test "wc-run: an image of metadata alone is not served" {
-  make_images clean
+  make_images stale
   local before
   wc-dump --image "$BATS_TEST_TMPDIR/meta.img" "$CACHE"
-  before=$(checksum "$ORIGIN")
+  before=$(checksum "$ORIGIN" "$BATS_TEST_TMPDIR/meta.img")
   refused 8 "no data at all" --origin "$ORIGIN" "$BATS_TEST_TMPDIR/meta.img"
-  assert_equal "$(checksum "$ORIGIN")" "$before"
+  assert_equal "$(checksum "$ORIGIN" "$BATS_TEST_TMPDIR/meta.img")" "$before"
 }
 
 @test "wc-run: a suspended cache can be stopped, whatever it was told before" {

@@ -25,6 +25,7 @@ constexpr useconds_t kBusyPauseUs = 50'000;
 struct Stored {
   std::uint32_t block_bytes = kBlockBytesDefault;
   bool is_blank = false;
+  bool is_metadata_alone = false;
 };
 
 Stored look_at_superblock(const ServerSettings& settings) {
@@ -39,6 +40,12 @@ Stored look_at_superblock(const ServerSettings& settings) {
   Stored stored;
   if (report && report->superblock && report->geometry) stored.block_bytes = report->superblock->block_size;
   stored.is_blank = report && report->activation.outcome == Activation::Outcome::formats;
+  if (!report || !report->geometry) return stored;
+  const std::uint64_t data_at = bytes_of_sectors(settings.start_sector) + report->geometry->data_offset_bytes;
+  if (!is_hole_from(settings.cache, data_at)) return stored;
+  check_options.superblock_only = false;
+  const auto whole = check((*devices)->port(), check_options, observer);
+  stored.is_metadata_alone = whole && whole->counts.live != 0;
   return stored;
 }
 
@@ -98,6 +105,9 @@ Result<LiveCache> open_live_cache(ServerSettings settings, std::unique_ptr<Pendi
   }
   const Stored stored = look_at_superblock(settings);
   if (!settings.block_bytes) settings.block_bytes = stored.block_bytes;
+  if (stored.is_metadata_alone) {
+    return Error{ErrorCode::not_a_cache, 0, 0, *cache_path + ": " + kMetadataAlone};
+  }
   if (settings.format && stored.is_blank) {
     if (auto allowed = refuse_foreign(settings); !allowed) return allowed.error();
   }
@@ -111,11 +121,6 @@ Result<LiveCache> open_live_cache(ServerSettings settings, std::unique_ptr<Pendi
   auto engine = Engine::open(ports, settings.engine_options(*settings.type, *settings.block_bytes));
   if (!engine) return with_advice(engine.error(), settings, live.devices->cache_path());
   live.engine = std::move(*engine);
-  const Geometry& geometry = live.engine->geometry();
-  const std::uint64_t data_at = bytes_of_sectors(settings.start_sector) + geometry.data_offset_bytes;
-  if (live.engine->status().free != geometry.n_blocks && is_hole_from(live.devices->cache_path(), data_at)) {
-    return Error{ErrorCode::not_a_cache, 0, 0, live.devices->cache_path() + ": " + kMetadataAlone};
-  }
   live.size_bytes = live.engine->size_bytes();
   if (settings.length) {
     const std::uint64_t table_bytes = bytes_of_sectors(*settings.length);
