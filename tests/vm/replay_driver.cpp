@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Sends a script to the driver, inside the test machine, and notes the status line after each step.
 //
-// usage: replay_driver WC HOLD SCRIPT EXPECTED RESULT BLOCK_BYTES
-// WC is the name of the mapped device, HOLD that of the one below it that is suspended to hold back the origin.
-// EXPECTED has one line a step, as result_line() makes them, with `*` for a number that timing decides. The driver
-// works behind the caller's back, so each step is waited for until its line is as expected, for a while; what is there
-// then goes into RESULT. Behind a first difference a few more steps are noted, to see what follows from it.
+// usage: replay_driver WC HOLD CACHE SCRIPT EXPECTED RESULT BLOCK_BYTES
+// WC is the name of the mapped device, HOLD that of the one below it that is suspended to hold back the origin, CACHE
+// the path of its cache. EXPECTED has one line a step, as result_line() makes them, with `*` for a number that timing
+// decides. The driver works behind the caller's back (it begins a commit of its own in a work queue), so each step is
+// waited for until its line is as expected, for a while; what is there then goes into RESULT. Behind a first difference
+// a few more steps are noted, to see what follows from it.
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <linux/fs.h>
@@ -177,6 +178,28 @@ class Requests {
   std::atomic<std::uint64_t> digests_ = 0;
 };
 
+/// The commits that are on the medium, read past every cache.
+class CommitCounter {
+ public:
+  explicit CommitCounter(const char* path) : descriptor_(::open(path, O_RDONLY | O_DIRECT | O_CLOEXEC)) {
+    if (descriptor_ < 0) fail(path);
+  }
+  CommitCounter(const CommitCounter&) = delete;
+  CommitCounter& operator=(const CommitCounter&) = delete;
+  ~CommitCounter() { ::close(descriptor_); }
+
+  std::uint64_t count() {
+    if (::pread(descriptor_, memory_.data(), memory_.size(), 0) != static_cast<ssize_t>(memory_.size())) {
+      fail("superblock");
+    }
+    return wc::vm::commits_of(memory_);
+  }
+
+ private:
+  int descriptor_;
+  alignas(kAlignment) std::array<std::byte, kAlignment> memory_{};
+};
+
 /// Word by word, where `*` agrees with everything.
 bool agrees(const std::string& seen, const std::string& expected) {
   std::istringstream left(seen);
@@ -191,8 +214,8 @@ bool agrees(const std::string& seen, const std::string& expected) {
 
 class Replay {
  public:
-  Replay(const char* name, const char* hold_name, std::size_t block_bytes)
-      : name_(name), hold_name_(hold_name), requests_(mapper_, name, block_bytes) {}
+  Replay(const char* name, const char* hold_name, const char* cache, std::size_t block_bytes)
+      : name_(name), hold_name_(hold_name), commits_(cache), requests_(mapper_, name, block_bytes) {}
 
   void run(const Step& step) {
     if (step.verb == "wait") {
@@ -220,7 +243,8 @@ class Replay {
   std::string settle(const std::string& expected, std::chrono::milliseconds patience) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
-      const std::string line = wc::vm::result_line(mapper_.status(name_), requests_.pending(), requests_.digests());
+      const Numbers numbers = mapper_.status(name_);
+      const std::string line = wc::vm::result_line(numbers, commits_.count(), requests_.pending(), requests_.digests());
       if (agrees(line, expected) || std::chrono::steady_clock::now() > deadline) return line;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -236,6 +260,7 @@ class Replay {
   Mapper mapper_;
   const char* name_;
   const char* hold_name_;
+  CommitCounter commits_;
   Requests requests_;
   bool is_holding_ = false;
   bool is_suspended_ = false;
@@ -244,14 +269,14 @@ class Replay {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 7) {
-    std::fputs("replay_driver WC HOLD SCRIPT EXPECTED RESULT BLOCK_BYTES\n", stderr);
+  if (count != 8) {
+    std::fputs("replay_driver WC HOLD CACHE SCRIPT EXPECTED RESULT BLOCK_BYTES\n", stderr);
     return 16;
   }
-  const std::vector<Step> steps = wc::vm::read_script(arguments[3]);
-  std::ifstream expected(arguments[4]);
-  std::ofstream result(arguments[5]);
-  Replay replay(arguments[1], arguments[2], static_cast<std::size_t>(std::atol(arguments[6])));
+  const std::vector<Step> steps = wc::vm::read_script(arguments[4]);
+  std::ifstream expected(arguments[5]);
+  std::ofstream result(arguments[6]);
+  Replay replay(arguments[1], arguments[2], arguments[3], static_cast<std::size_t>(std::atol(arguments[7])));
   std::chrono::milliseconds patience = kPatience;
   std::size_t steps_left = steps.size();
   for (const Step& step : steps) {
@@ -267,6 +292,6 @@ int main(int count, char** arguments) {
     }
   }
   replay.end();
-  if (!result.flush()) fail(arguments[5]);
+  if (!result.flush()) fail(arguments[6]);
   return 0;
 }

@@ -3,6 +3,7 @@
 //
 // usage: replay_engine TABLE_LINE SCRIPT RESULT
 // The table line is the driver's, with the images' paths. Time is the script's own; everything else is as in wc-run.
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -136,7 +137,8 @@ std::optional<ControlKind> control_of(const Step& step) {
 
 class Replay {
  public:
-  Replay(Devices& devices, const EngineOptions& options) : port_(devices.port()) {
+  Replay(Devices& devices, const EngineOptions& options)
+      : port_(devices.port()), medium_(devices.cache_path(), std::ios::binary) {
     engine_ = checked(Engine::open({&port_, devices.pmem(), &clock_}, options), "open");
   }
 
@@ -152,7 +154,7 @@ class Replay {
     }
     settle();
   }
-  std::string line() const {
+  std::string line() {
     const EngineStatus s = engine_->status();
     const std::uint64_t numbers[] = {s.error,
                                      s.n_blocks,
@@ -168,7 +170,7 @@ class Replay {
                                      s.writes_blocked_on_freelist,
                                      s.flushes,
                                      s.discards};
-    return wc::vm::result_line(numbers, jobs_.size(), digests_);
+    return wc::vm::result_line(numbers, commits(), jobs_.size(), digests_);
   }
   void close() {
     if (auto closed = engine_->close(); !closed) fail("close: " + closed.error().message());
@@ -235,7 +237,17 @@ class Replay {
     clock_.sleep_ns(end_ns - clock_.now_ns());
   }
 
+  /// On the medium, whatever the engine says.
+  std::uint64_t commits() {
+    std::array<char, kSuperblockBytes> superblock{};
+    medium_.sync();
+    medium_.seekg(0).read(superblock.data(), superblock.size());
+    if (!medium_) fail("superblock");
+    return wc::vm::commits_of(std::as_bytes(std::span(superblock)));
+  }
+
   HoldingPort port_;
+  std::ifstream medium_;
   ScriptClock clock_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Job>> jobs_;

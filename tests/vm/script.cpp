@@ -2,6 +2,8 @@
 // Script: parsing, content, and the line that is compared. Without the library: the driver's side is a static program.
 #include "script.hpp"
 
+#include <endian.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +13,8 @@
 
 namespace wc::vm {
 namespace {
+
+constexpr std::size_t kSeqCountOffset = 24;
 
 bool parse(std::istringstream& words, Step& step) {
   const std::string_view verb = step.verb;
@@ -70,11 +74,18 @@ std::uint64_t digest(std::span<const std::byte> memory, std::uint64_t block) {
   return state;
 }
 
-std::string result_line(std::span<const std::uint64_t> numbers, std::uint64_t pending, std::uint64_t digests) {
+std::uint64_t commits_of(std::span<const std::byte> superblock) {
+  std::uint64_t seq_count = 0;
+  std::memcpy(&seq_count, superblock.data() + kSeqCountOffset, sizeof(seq_count));
+  return le64toh(seq_count);
+}
+
+std::string result_line(std::span<const std::uint64_t> numbers, std::uint64_t commits, std::uint64_t pending,
+                        std::uint64_t digests) {
   std::string line;
   for (const std::uint64_t number : numbers)
     line += std::to_string(number) + " ";
-  return line + std::to_string(pending) + " " + std::to_string(digests);
+  return line + std::to_string(commits) + " " + std::to_string(pending) + " " + std::to_string(digests);
 }
 
 }  // namespace wc::vm

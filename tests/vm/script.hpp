@@ -37,7 +37,12 @@ void fill_block(std::span<std::byte> memory, std::uint64_t tag, std::uint64_t bl
 /// A number for the content of a read. Numbers of several reads are added up, as they may end in any order.
 std::uint64_t digest(std::span<const std::byte> memory, std::uint64_t block);
 
-/// What is compared after a step: the status line's numbers, requests that are unfinished, the reads' digests.
-std::string result_line(std::span<const std::uint64_t> numbers, std::uint64_t pending, std::uint64_t digests);
+/// seq_count of the superblock that begins these bytes.
+std::uint64_t commits_of(std::span<const std::byte> superblock);
+
+/// What is compared after a step: the status line's numbers, commits on the medium, requests that are unfinished, the
+/// reads' digests.
+std::string result_line(std::span<const std::uint64_t> numbers, std::uint64_t commits, std::uint64_t pending,
+                        std::uint64_t digests);
 
 }  // namespace wc::vm

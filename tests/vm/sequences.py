@@ -44,9 +44,11 @@ class Configuration:
             self.weights["suspend"] = 0
 
     @property
-    def commits_by_blocks(self):
-        """So many uncommitted blocks begin a commit; the driver's runs in a work queue, beside the next requests."""
-        return "autocommit_blocks 7" in self.options
+    def commits_are_determined(self):
+        """How many it takes is a matter of time where requests wait: those who wait for a block are served with what one has freed,
+        and the driver's flushes that wait for the origin commit together or one by one when it is released."""
+        waits_for_origin = self.kind == "s" and self.weights["hold"]
+        return not self.may_fill and not waits_for_origin
 
     @property
     def may_fill(self):
