@@ -7,11 +7,14 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "media/entry.hpp"
 #include "media/superblock.hpp"
 #include "reached.hpp"
 #include "store/block_io.hpp"
+#include "store/entry_stream.hpp"
+#include "store/entry_writer.hpp"
 #include "store/superblock_io.hpp"
 #include "writecache/check.hpp"
 
@@ -25,6 +28,7 @@ struct Existing {
   bool is_cache = false;   ///< a writecache, sound or damaged
   bool is_dirty = false;   ///< live blocks, or metadata that may name some
   std::uint64_t live = 0;  ///< where they can be counted
+  std::vector<Geometry> tables;  ///< where entries stand, or may stand, that are not free
 };
 
 /// The entries that a format puts on the device: those of a source, checked, and free ones elsewhere.
@@ -193,11 +197,14 @@ Result<Existing> look_at(IoPort& port, Observer& observer) {
     existing.is_cache = true;
     existing.live = checked->counts.live;
     existing.is_dirty = existing.live > 0;
+    if (checked->counts.free != checked->geometry->n_blocks) existing.tables.push_back(*checked->geometry);
     return existing;
   }
   // No sound superblock: what stands behind it decides. With the magic the doubt counts against the format.
   for (const RebuildCandidate& candidate : checked->candidates) {
     existing.is_dirty = existing.is_dirty || candidate.committed != 0;
+    const auto table = make_geometry(port.info(DeviceId::cache).size_bytes, candidate.block_bytes, candidate.n_blocks);
+    if (table && candidate.committed != 0) existing.tables.push_back(*table);
   }
   existing.is_dirty = existing.is_dirty || (has_magic && checked->candidates.empty());
   existing.is_cache = has_magic || existing.is_dirty;
@@ -233,8 +240,37 @@ Result<void> invalidate(IoPort& port) {
   return store::write_superblock(port, superblock);
 }
 
-/// The superblock first and alone: zero entries under an old superblock would be committed ones.
-Result<void> wipe(IoPort& port) {
+Result<void> free_all(IoPort& port, const Geometry& table, Observer& observer) {
+  store::EntryStream stream(port, 0, table.n_blocks);
+  store::EntryWriter writer(port);
+  std::vector<BlockIndex> indexes;
+  for (;;) {
+    if (observer.is_cancelled()) {
+      return Error{ErrorCode::cancelled, 0, 0, "stopped; the device holds a cache that is partly wiped"};
+    }
+    auto batch = stream.next();
+    if (!batch) return batch.error();
+    if (!*batch) return {};
+    indexes.clear();
+    for (std::size_t i = 0; i < (*batch)->count; ++i) {
+      if ((**batch)[i].seq_count != kFreeSequence) indexes.push_back((*batch)->first_index + i);
+    }
+    if (auto done = writer.set_sequence(indexes, kFreeSequence); !done) return done;
+    observer.on_progress({"free entries", ((*batch)->first_index + (*batch)->count) * kEntryBytes,
+                          table.n_blocks * kEntryBytes});
+  }
+}
+
+/// Entries that are not free are freed before: behind zeros they would still look like those of a cache that lost its
+/// superblock. Then the superblock first and alone: zero entries under an old one would be committed ones.
+Result<void> wipe(IoPort& port, const Existing& existing, Observer& observer) {
+  if (!existing.tables.empty()) {
+    if (auto done = invalidate(port); !done) return done;
+    for (const Geometry& table : existing.tables) {
+      if (auto done = free_all(port, table, observer); !done) return done;
+    }
+    if (auto done = store::flush(port, DeviceId::cache); !done) return done;
+  }
   Superblock zero;
   zero.magic = 0;
   zero.version = 0;
@@ -324,7 +360,7 @@ Result<FormatReport> format(IoPort& port, const FormatOptions& options, Observer
   if (options.dry_run) {
     done = check_all(feed);
   } else if (options.wipe) {
-    done = wipe(port);
+    done = wipe(port, *existing, observer);
   } else {
     done = make(port, report.geometry, feed, options.seq_count, observer);
   }

@@ -135,6 +135,19 @@ print(cacheimage.capacity(int(sys.argv[2]), int(sys.argv[3])))' "$ROOT/tests/ima
   assert_equal "$(json 'j["activation"]["outcome"]')" formats
 }
 
+@test "wc-format: nobody takes what --wipe leaves of a dirty cache for one with data" {
+  local recipe
+  for recipe in clean uncommitted stale zeroed-superblock bad-magic; do
+    make_images "$recipe"
+    run format --wipe --force --discard-dirty "$CACHE"
+    assert_success
+    run cmp <(head -c 4096 /dev/zero) <(head -c 4096 "$CACHE")
+    assert_success
+    run_json wc-check --json "$CACHE"
+    assert_equal "$recipe $status $(json 'j["verdict"], j["activation"]["outcome"]')" "$recipe 0 ('blank', 'formats')"
+  done
+}
+
 @test "wc-format: --origin chooses and verifies the block size" {
   command -v mkfs.ext4 >/dev/null || skip "needs mkfs.ext4"
   local origin="$BATS_TEST_TMPDIR/fs.img"

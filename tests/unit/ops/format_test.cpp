@@ -10,6 +10,7 @@
 #include "sim/image_builder.hpp"
 #include "sim/machine.hpp"
 #include "sim/oracle.hpp"
+#include "writecache/check.hpp"
 
 namespace {
 
@@ -216,16 +217,40 @@ TEST(Format, RefusesWhatOverwriteDoesNotAllow) {
   }
 }
 
-TEST(Format, WipesTheFirstFourKibibytes) {
-  auto machine = machine_with(dirty_cache().build());
+/// The device after a wipe.
+Bytes wiped(const Bytes& image) {
+  auto machine = machine_with(image);
   FormatOptions options;
   options.wipe = true;
   options.overwrite = Overwrite::dirty_cache;
   wc::Observer observer;
-  ASSERT_TRUE(wc::format(machine.disk, options, observer));
-  auto expected = dirty_cache().build();
+  EXPECT_TRUE(wc::format(machine.disk, options, observer));
+  return machine.durable().cache;
+}
+
+TEST(Format, WipesTheFirstFourKibibytes) {
+  auto expected = ImageBuilder(512, 300).build();
+  const auto after = wiped(expected);
   std::fill_n(expected.begin(), 4096, std::byte{0});
-  EXPECT_EQ(machine.durable().cache, expected);
+  EXPECT_EQ(after, expected);
+}
+
+TEST(Format, NothingOfAWipedDirtyCacheLooksLikeOne) {
+  const auto cache = dirty_cache();
+  auto lost = cache.build();
+  std::fill_n(lost.begin(), wc::kSuperblockBytes, std::byte{0});
+  const auto residue = ImageBuilder(512, 300).seq_count(4).entry(270, 8, 4).build();
+  for (const auto& before : {cache.build(), lost, residue}) {
+    const auto after = wiped(before);
+    EXPECT_TRUE(std::all_of(after.begin(), after.begin() + 4096, [](std::byte byte) { return byte == std::byte{0}; }));
+    auto machine = machine_with(after);
+    wc::Observer observer;
+    const auto report = wc::check(machine.disk, {}, observer);
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->verdict, wc::Verdict::blank);
+    const auto data_at = static_cast<std::ptrdiff_t>(cache.data_offset_bytes());
+    EXPECT_TRUE(std::equal(after.begin() + data_at, after.end(), before.begin() + data_at)) << "data were touched";
+  }
 }
 
 TEST(Format, RefusesAReadOnlyDevice) {
