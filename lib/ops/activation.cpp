@@ -30,10 +30,10 @@ BlockCountFault block_count_fault(std::uint64_t n_blocks, std::uint32_t block_by
 Activation predict_activation(const std::optional<Superblock>& superblock, std::uint64_t area_bytes,
                               std::optional<std::uint32_t> table_block_bytes,
                               std::uint32_t page_bytes) {
-  const bool stored_is_acceptable = superblock && driver_accepts(superblock->block_size, page_bytes);
+  const bool stored_is_possible = superblock && is_valid_block_size(superblock->block_size);
   const bool is_blank = superblock && superblock->magic == 0 && superblock->version == 0;
   const std::uint32_t table = table_block_bytes.value_or(
-      stored_is_acceptable && !is_blank ? superblock->block_size : std::uint32_t{4096});
+      stored_is_possible && !is_blank ? superblock->block_size : std::uint32_t{4096});
   if (!driver_accepts(table, page_bytes)) return refuses(driver::kInvalidBlockSize);
   if (!capacity_blocks(area_bytes, table) || !superblock) return refuses(driver::kInvalidDeviceSize);
   if (is_blank) return {Activation::Outcome::formats, "", 0};

@@ -27,8 +27,8 @@ BlockCountFault block_count_fault(std::uint64_t n_blocks, std::uint32_t block_by
                                   std::uint64_t area_bytes) noexcept;
 
 /// Prediction from the superblock alone; frees_entries is for who knows the entries.
-/// `table_block_bytes`: what the table line says; nothing: what the superblock says, if the driver
-/// would accept that. Source: doc/format.md, activation.
+/// `table_block_bytes`: what the table line says; nothing: what the superblock says, if that can be a block size.
+/// Source: doc/format.md, activation.
 Activation predict_activation(const std::optional<Superblock>& superblock, std::uint64_t area_bytes,
                               std::optional<std::uint32_t> table_block_bytes, std::uint32_t page_bytes);
 

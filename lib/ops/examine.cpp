@@ -14,18 +14,23 @@
 namespace wc::ops {
 namespace {
 
-/// Adds what the entries do at activation to a prediction that says "loads".
-Result<void> predict_entries(IoPort& port, const store::Scan& scan, Activation& activation) {
-  const EntryCounts& counts = scan.counts();
-  activation.frees_entries = counts.uncommitted + counts.future + counts.stale;
-  if (scan.identical_losers() == 0) return {};
+/// The kernel's line for the first pair of identical entries; empty where there is none.
+Result<std::string> identical_message_of(IoPort& port, const store::Scan& scan) {
+  if (scan.identical_losers() == 0) return std::string();
   const std::optional<store::IdenticalPair>& first = scan.samples().first_identical;
   std::array<std::byte, kEntryBytes> raw{};
   auto read = store::read_bytes(port, DeviceId::cache, Geometry::entry_offset_bytes(first->kept), raw);
-  if (!read) return read;
+  if (!read) return read.error();
+  return identical_message(*first, media::load_entry(raw.data()));
+}
+
+/// Adds what the entries do at activation to a prediction that says "loads".
+void predict_entries(const store::Scan& scan, const std::string& identical_message, Activation& activation) {
+  const EntryCounts& counts = scan.counts();
+  activation.frees_entries = counts.uncommitted + counts.future + counts.stale;
+  if (identical_message.empty()) return;
   activation.outcome = Activation::Outcome::loads_with_error;
-  activation.driver_message = identical_message(*first, media::load_entry(raw.data()));
-  return {};
+  activation.driver_message = identical_message;
 }
 
 }  // namespace
@@ -67,6 +72,9 @@ Result<Examination> examine(IoPort& port, const CheckOptions& options, Observer&
       if (!scan) return scan.error();
       out.scan = std::move(*scan);
       examined.scan = &*out.scan;
+      auto message = identical_message_of(port, *out.scan);
+      if (!message) return message.error();
+      examined.identical_message = std::move(*message);
     }
     const bool is_mismatch =
         options.table_block_bytes && *options.table_block_bytes != out.superblock->block_size;
@@ -90,7 +98,7 @@ Result<Examination> examine(IoPort& port, const CheckOptions& options, Observer&
   out.activation =
       predict_activation(out.superblock, area_bytes, options.table_block_bytes, options.page_bytes);
   if (out.activation.outcome == Activation::Outcome::loads && out.scan) {
-    if (auto done = predict_entries(port, *out.scan, out.activation); !done) return done.error();
+    predict_entries(*out.scan, examined.identical_message, out.activation);
   }
   return out;
 }

@@ -119,9 +119,9 @@ class Rules {
   }
 
   void add_entries(Code code, Severity severity, std::uint64_t count,
-                   const std::vector<BlockIndex>& first, std::string message) {
+                   const std::vector<BlockIndex>& first, std::string message, const std::string& driver_message = "") {
     if (count == 0) return;
-    add(code, severity, number(count) + (count == 1 ? " entry" : " entries") + std::move(message));
+    add(code, severity, number(count) + (count == 1 ? " entry" : " entries") + std::move(message), driver_message);
     out_.back().count = count;
     out_.back().entries = first;
   }
@@ -273,7 +273,8 @@ class Rules {
                 "Activation would drop them (so does -y; --future=commit keeps them)");
     add_entries(Code::identical, Severity::error, counts.identical, first.identical,
                 " that claim the same sector with the same sequence: activation would keep the last one, set the "
-                "error flag and destroy the evidence");
+                "error flag and destroy the evidence",
+                in_.identical_message);
     add_entries(Code::misaligned, Severity::error, counts.misaligned, first.misaligned,
                 " whose sector is no multiple of the block size: reads around it fail (-y frees it and saves "
                 "its data in the undo file)");

@@ -24,6 +24,7 @@ struct Examined {
   std::optional<Sector> origin_sectors;
   const store::Scan* scan = nullptr;           ///< null where the entries were not read
   const std::vector<RebuildCandidate>* candidates = nullptr;  ///< null where none were looked for
+  std::string identical_message;  ///< the kernel's line for the first pair of identical entries, if there is one
   bool has_data_of_other_layout = false;  ///< entries with data that do not fit the block size or count that was given
 };
 

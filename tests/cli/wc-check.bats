@@ -121,8 +121,11 @@ refuses_repair() {
   local recipe
   for recipe in bad-magic zeroed-superblock identical-data-different misaligned future; do
     make_images "$recipe"
+    BEFORE=$(checksum "$CACHE")
     run check -p "$CACHE"
-    [ "$((status & 4))" -eq 4 ] || fail "$recipe: $status"
+    assert_equal "$recipe $status" "$recipe 4"
+    assert_equal "$(checksum "$CACHE")" "$BEFORE"
+    [[ "$output" == *"Do not activate it: "*" -p changed nothing"* ]] || fail "$output"
     run check "$CACHE"
     assert_equal "$status" 4
   done
@@ -460,6 +463,7 @@ last_line() {
   while IFS='|' read -r recipe none preen all; do
     [ "$preen" != same ] || preen=$none
     [ "$all" != same ] || all=$preen
+    [[ "$preen" != "Do not activate it: "* ]] || preen+=" -p changed nothing: it leaves a cache with an error alone."
     assert_equal "$recipe: $(last_line "$recipe")" "$recipe: $none"
     assert_equal "$recipe -p: $(last_line "$recipe" -p)" "$recipe -p: $preen"
     assert_equal "$recipe -y: $(last_line "$recipe" -y --no-undo)" "$recipe -y: $all"

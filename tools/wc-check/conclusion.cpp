@@ -33,7 +33,7 @@ class Conclusion {
         problems_(options.mode() == RepairMode::repair ? report.remaining : report.findings) {}
 
   std::string text() const {
-    if (has_errors(problems_)) return "Do not activate it: " + problem();
+    if (has_errors(problems_)) return "Do not activate it: " + problem() + what_preen_did();
     if (report_.verdict == Verdict::blank) {
       return "Blank: the driver formats it at activation; nothing is lost if nothing was ever cached here.";
     }
@@ -82,6 +82,11 @@ class Conclusion {
         "that "
         "large, or drain it here with `wc-flush`.",
         report_.superblock->block_size);
+  }
+
+  /// Beside an error even what looks like residue may be wanted.
+  std::string what_preen_did() const {
+    return options_.mode() == RepairMode::preen ? " -p changed nothing: it leaves a cache with an error alone." : "";
   }
 
   std::string problem() const {

@@ -146,6 +146,11 @@ TEST(Check, PredictsTheDriversOrderForIdenticalEntries) {
     EXPECT_EQ(run.report.activation.driver_message, c.message);
     EXPECT_EQ(run.report.activation.outcome, c.identical == 0 ? Outcome::loads : Outcome::loads_with_error);
     EXPECT_EQ(run.report.counts.identical, c.identical);
+    for (const Finding& finding : run.report.findings) {
+      if (finding.code == FindingCode::identical) {
+        EXPECT_EQ(finding.driver_message, c.message);
+      }
+    }
     EXPECT_EQ(run.report.counts.live, 1U);
     EXPECT_EQ(run.report.activation.frees_entries, 2U);
   }
@@ -214,8 +219,13 @@ TEST(Activation, LoadsABlockSizeUpToThePageSizeOnly) {
   Superblock superblock;
   superblock.block_size = 16384;
   superblock.n_blocks = 1;
-  EXPECT_EQ(ops::predict_activation(superblock, 1U << 20, std::nullopt, 4096).outcome, Outcome::refuses);
+  const auto refused = ops::predict_activation(superblock, 1U << 20, std::nullopt, 4096);
+  EXPECT_EQ(refused.outcome, Outcome::refuses);
+  EXPECT_EQ(refused.driver_message, "Invalid block size");  // the table line says 16384, as that is how it was made
   EXPECT_EQ(ops::predict_activation(superblock, 1U << 20, std::nullopt, 16384).outcome, Outcome::loads);
+  superblock.block_size = 1000;
+  EXPECT_EQ(ops::predict_activation(superblock, 1U << 20, std::nullopt, 4096).driver_message,
+            "Block size does not match superblock");
 }
 
 }  // namespace
