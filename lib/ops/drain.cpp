@@ -93,7 +93,7 @@ class Drain final : public ops::CopyResults {
   bool is_in_range(Sector sector) const noexcept;
   Result<void> validate() const;
   Result<void> work();
-  Result<void> refuse_damage();
+  Result<void> refuse_damage(bool has_superblock);
   Result<void> scan(bool uncommitted_is_live);
   Result<void> survey();
   Result<void> free_superseded(const store::Scan& plain);
@@ -185,11 +185,12 @@ Result<DrainReport> Drain::run() {
 
 Result<void> Drain::work() {
   auto opened = store::open_cache(port_);
+  const bool has_superblock = opened || opened.error().code != ErrorCode::not_a_cache;
+  if (!options_.skip_check) {
+    if (auto sound = refuse_damage(has_superblock); !sound) return sound;
+  }
   if (!opened) return opened.error();
   cache_ = *opened;
-  if (!options_.skip_check) {
-    if (auto sound = refuse_damage(); !sound) return sound;
-  }
   if (auto done = scan(flushes_uncommitted()); !done) return done;
   if (auto done = survey(); !done) return done;
   if (survey_.beyond != 0 && options_.beyond_end == BeyondEndPolicy::fail) {
@@ -214,12 +215,13 @@ Result<void> Drain::work() {
   return copied;
 }
 
-Result<void> Drain::refuse_damage() {
+Result<void> Drain::refuse_damage(bool has_superblock) {
   CheckOptions options;
   options.memory_bytes = budget_.buffer_bytes;
   options.page_bytes = kMaxBlockBytes;  // the driver's limit on this machine is not ours
   auto checked = check(port_, options, observer_);
   if (!checked) return checked.error();
+  if (!checked->superblock) return {};  // no place for a cache, and so none that is damaged
   std::string codes;
   for (const Finding& finding : checked->findings) {
     if (finding.severity != Severity::error) continue;
@@ -228,7 +230,8 @@ Result<void> Drain::refuse_damage() {
   }
   if (codes.empty()) return {};
   return Error{ErrorCode::damaged, 0, 0,
-               "the cache is damaged: " + codes + "; nothing was written (see wc-check, or --skip-check)"};
+               "the cache is damaged: " + codes + "; nothing was written (see wc-check" +
+                   (has_superblock ? ", or --skip-check)" : ")")};
 }
 
 Result<void> Drain::scan(bool uncommitted_is_live) {
@@ -424,6 +427,7 @@ Result<void> Drain::take(const ListedEntry& entry) {
 void Drain::list_beyond(const ListedEntry& entry) {
   WC_REACHED("drain: a block beyond the origin's end is skipped");
   ++report_.blocks_failed;
+  ++report_.blocks_beyond;
   failures_.add(entry.sector, cache_.geometry.sectors_per_block(), "beyond the end of the origin");
 }
 

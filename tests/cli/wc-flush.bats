@@ -120,11 +120,20 @@ counts() {
     assert_equal "$(json 'j["error"]["code"]')" damaged
     assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
   done
-  for recipe in bad-magic bad-version zeroed-superblock blank; do
+  # A superblock that is none cannot be skipped; where nothing ever was, nothing is damaged.
+  local expected words
+  for words in "bad-magic 4" "bad-version 4" "bad-block-size 4" "bad-n-blocks 4" "zeroed-superblock 4" "blank 8"; do
+    read -r recipe expected <<<"$words"
     make_images "$recipe"
     before=$(checksum "$CACHE" "$ORIGIN")
-    run flush "$CACHE"
-    [ "$status" -eq 4 ] || [ "$status" -eq 8 ] || fail "$recipe: $status"
+    run_json flush --json "$CACHE"
+    assert_equal "$recipe $status" "$words"
+    if [ "$expected" = 4 ]; then
+      assert_equal "$(json 'j["error"]["code"]')" damaged
+      [[ "$stderr_text" == *"$recipe"*"(see wc-check)"* ]] || fail "$stderr_text"
+    fi
+    run flush --skip-check "$CACHE"
+    assert_equal "$recipe --skip-check $status" "$recipe --skip-check 8"
     assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
   done
   make_images identical-data-different
@@ -140,6 +149,15 @@ counts() {
   before=$(checksum "$CACHE" "$ORIGIN")
   run flush "$CACHE"
   assert_equal "$status" 4
+  assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+  # What it would write leaves out what it would not; and to try once more is no help here.
+  run_json wc-check --json "$CACHE"
+  local live
+  live=$(json 'j["counts"]["live"]')
+  run --separate-stderr flush --beyond-end=skip --dry-run "$CACHE"
+  assert_equal "$status" 4
+  [[ "$output" == *" $((live - 2)) blocks would be written"* ]] || fail "$output"
+  [[ "$stderr" == *"2 blocks belong to places behind the end"* && "$stderr" != *"run the command again"* ]] || fail "$stderr"
   assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
   expect_merged
   run_json flush --json --beyond-end=skip "$CACHE"

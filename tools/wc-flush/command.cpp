@@ -46,7 +46,8 @@ void print_text(Console& console, const FlushCommandOptions& options, const Devi
   const std::string cache = printable(devices.cache_path());
   const std::string origin = printable(devices.origin_path());
   if (options.drain.dry_run) {
-    console.text("{}: {} would be written to {}\n", cache, counted(report.blocks_total, "block", "blocks"), origin);
+    console.text("{}: {} would be written to {}\n", cache,
+                 counted(report.blocks_total - report.blocks_failed, "block", "blocks"), origin);
     return;
   }
   const double seconds = seconds_of(report);
@@ -80,9 +81,18 @@ void print_failures(Console& console, const Devices& devices, const DrainReport&
     console.error(devices.origin_path(), fmt::format("and {} more (-v or --json lists them)",
                                                      counted(report.failed_ranges.size() - shown, "range", "ranges")));
   }
-  console.error(devices.cache_path(),
-                fmt::format("{} only in the cache (run the command again once the devices are readable)",
-                            counted(report.blocks_failed, "block is still", "blocks are still")));
+  const std::uint64_t unreadable = report.blocks_failed - report.blocks_beyond;
+  if (unreadable != 0) {
+    console.error(devices.cache_path(),
+                  fmt::format("{} only in the cache (run the command again once the devices are readable)",
+                              counted(unreadable, "block is still", "blocks are still")));
+  }
+  if (report.blocks_beyond != 0) {
+    console.error(devices.cache_path(),
+                  fmt::format("{} to places behind the end of the origin (give it back its size, or name the right "
+                              "origin; wc-check -y gives them up)",
+                              counted(report.blocks_beyond, "block belongs", "blocks belong")));
+  }
 }
 
 /// The file of --ddrescue-map: begun before anything is written, so that a name that cannot be is told in time. Without

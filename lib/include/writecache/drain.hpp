@@ -56,6 +56,7 @@ struct DrainReport {
   std::uint64_t blocks_written = 0;  ///< durable on the origin (dry_run: 0)
   std::uint64_t bytes_written = 0;
   std::uint64_t blocks_failed = 0;   ///< still only in the cache
+  std::uint64_t blocks_beyond = 0;   ///< of those, at or behind the origin's end (BeyondEndPolicy::skip)
   std::vector<FailedRange> failed_ranges;  ///< ascending, joined, at most kFailedRangesMax
   /// Below it, and in the range asked for, the origin is up to date but for failed_ranges. kSectorLimit: all of it;
   /// less if it was stopped or more failed than is listed; dry_run: 0.

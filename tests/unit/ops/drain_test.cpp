@@ -199,8 +199,15 @@ TEST(Drain, RefusesAQueueDepthOutOfRange) {
 }
 
 TEST(Drain, RefusesWhatIsNoCache) {
-  auto machine = machine_with(small_cache().magic(1));
-  EXPECT_EQ(drain(machine).error().code, ErrorCode::not_a_cache);
+  DrainOptions skips;
+  skips.skip_check = true;
+  auto damaged = machine_with(small_cache().magic(1));
+  EXPECT_EQ(drain(damaged).error().code, ErrorCode::damaged);
+  EXPECT_EQ(drain(damaged, skips).error().code, ErrorCode::not_a_cache);
+  Machine blank(MachineImage{Bytes(64 << 10), wc::sim::make_origin(64), {}}, {}, 1);
+  EXPECT_EQ(drain(blank).error().code, ErrorCode::not_a_cache);
+  Machine none(MachineImage{Bytes(16), wc::sim::make_origin(64), {}}, {}, 1);
+  EXPECT_EQ(drain(none).error().code, ErrorCode::not_a_cache);
 }
 
 TEST(Drain, NeedsAnOrigin) {
