@@ -103,13 +103,23 @@ bool is_marked_read_only(const struct stat& status) {
   return S_ISREG(status.st_mode) && (status.st_mode & kAnyWrite) == 0;
 }
 
+/// The kernel knows of writers that have no name; a claim that is given up at once leaves other readers alone.
+std::optional<Error> refuse_claimed(const SystemRoots& roots, const Medium& medium) {
+  const UniqueFd claim(::open(medium.path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK));
+  if (claim || errno != EBUSY) return std::nullopt;
+  return open_error(roots, medium, errno);
+}
+
 Result<UniqueFd> open_descriptor(const SystemRoots& roots, const Medium& medium, Access access) {
   const bool writes = access == Access::write_exclusive;
-  if (writes)
+  const bool is_block_device = medium.kind == MediumKind::block_device;
+  if (access != Access::read_shared)
     if (auto refusal = refuse_used(roots, medium)) return *std::move(refusal);
+  if (access == Access::read_stable && is_block_device)
+    if (auto refusal = refuse_claimed(roots, medium)) return *std::move(refusal);
   // O_NONBLOCK: if the path has become a FIFO meanwhile, opening it must not wait for its other end.
   int flags = (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  if (writes && medium.kind == MediumKind::block_device) flags |= O_EXCL;
+  if (writes && is_block_device) flags |= O_EXCL;
   UniqueFd fd(::open(medium.path.c_str(), flags));
   if (!fd) return open_error(roots, medium, errno);
 
@@ -122,13 +132,14 @@ Result<UniqueFd> open_descriptor(const SystemRoots& roots, const Medium& medium,
                         "is a read-only file (allow writing with `chmod u+w` if that is meant)");
   // The kernel opens a read-only device for writing and fails only the writes.
   int is_read_only = 0;
-  const bool is_block_device = medium.kind == MediumKind::block_device;
   if (writes && is_block_device && ::ioctl(fd.get(), BLKROGET, &is_read_only) == 0 && is_read_only != 0)
     return device_error(ErrorCode::permission, 0, medium.path, "is a read-only device (see `blockdev --setrw`)");
   // io_uring answers EAGAIN instead of waiting for the disk where this flag is set.
   if (::fcntl(fd.get(), F_SETFL, 0) != 0) return open_error(roots, medium, errno);
-  if (writes && !is_block_device)
-    if (auto locked = lock_file(roots, fd.get(), medium.path, LockMode::exclusive); !locked) return locked.error();
+  if (access != Access::read_shared && !is_block_device) {
+    const LockMode mode = writes ? LockMode::exclusive : LockMode::shared;
+    if (auto locked = lock_file(roots, fd.get(), medium.path, mode); !locked) return locked.error();
+  }
   return fd;
 }
 

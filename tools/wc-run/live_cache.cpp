@@ -77,7 +77,7 @@ Error with_advice(Error error, const ServerSettings& settings, const std::string
 }
 
 OpenOptions open_options(const ServerSettings& settings) {
-  const Access access = settings.read_only ? Access::read_shared : Access::write_exclusive;
+  const Access access = settings.read_only ? Access::read_stable : Access::write_exclusive;
   OpenOptions options;
   options.cache = {settings.cache, settings.start_sector, access};
   options.origin = DeviceSpec{settings.origin, settings.origin_start_sector, access};

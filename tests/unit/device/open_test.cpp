@@ -280,6 +280,22 @@ TEST_F(OpenDevices, ReadersDoNotKeepAWriterOut) {
   EXPECT_TRUE(open(path, Access::write_exclusive));
 }
 
+TEST_F(OpenDevices, WhoNeedsAStableMediumAndAWriterExcludeEachOther) {
+  const std::string path = scratch_.image("image", kMiB);
+  {
+    const auto writer = open(path, Access::write_exclusive);
+    ASSERT_TRUE(writer) << writer.error().message();
+    expect_refusal(open(path, Access::read_stable), ErrorCode::busy, path, "locked");
+    EXPECT_TRUE(open(path));
+  }
+  const auto reader = open(path, Access::read_stable);
+  ASSERT_TRUE(reader) << reader.error().message();
+  EXPECT_FALSE((*reader)->port().info(DeviceId::cache).writable);
+  expect_refusal(open(path, Access::write_exclusive), ErrorCode::busy, path, "locked");
+  EXPECT_TRUE(open(path, Access::read_stable));
+  EXPECT_TRUE(open(path));
+}
+
 TEST_F(OpenDevices, ARecordLockOfAVirtualMachineKeepsAWriterOut) {
   const std::string path = scratch_.image("image", kMiB);
   const UniqueFd machine(::open(path.c_str(), O_RDWR));
@@ -492,8 +508,13 @@ TEST_F(OnLoopDevice, AWriterExcludesOtherWritersAndIsNamed) {
   ASSERT_TRUE(other.succeeded());
   const auto opened = open(loop_->path(), Access::write_exclusive);
   expect_refusal(opened, ErrorCode::busy, loop_->path(), "process " + std::to_string(other.pid()));
+  const auto stable = open(loop_->path(), Access::read_stable);
+  expect_refusal(stable, ErrorCode::busy, loop_->path(), "process " + std::to_string(other.pid()));
   EXPECT_TRUE(open(loop_->path())) << "a reader works beside a writer";
   other.finish();
+  const auto view = open(loop_->path(), Access::read_stable);
+  EXPECT_TRUE(view);
+  EXPECT_TRUE(open(loop_->path(), Access::read_stable)) << "views stand beside each other";
   EXPECT_TRUE(open(loop_->path(), Access::write_exclusive));
 }
 
