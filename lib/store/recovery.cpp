@@ -2,6 +2,7 @@
 // Recovery: a scan that refuses damage, then one pass that tells what every entry is.
 #include "store/recovery.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "writecache/check.hpp"
@@ -45,7 +46,12 @@ Result<std::optional<OpenedCache>> open_sound_cache(IoPort& port, std::uint32_t 
   const Activation& activation = report->activation;
   if (activation.outcome == Activation::Outcome::formats) return std::optional<OpenedCache>{};
   if (activation.outcome == Activation::Outcome::refuses) {
-    return Error{ErrorCode::invalid_argument, 0, 0, activation.driver_message};
+    // A wrong table line is no damage.
+    const bool is_damaged =
+        std::any_of(report->findings.begin(), report->findings.end(), [](const Finding& finding) {
+          return finding.severity == Severity::error && finding.code != FindingCode::block_size_mismatch;
+        });
+    return Error{is_damaged ? ErrorCode::damaged : ErrorCode::invalid_argument, 0, 0, activation.driver_message};
   }
   for (const Finding& finding : report->findings) {
     if (finding.severity == Severity::error) return damaged(to_string(finding.code));

@@ -12,7 +12,8 @@
 namespace wc::store {
 
 /// The superblock of a cache whose table line says `block_bytes`; nothing if the device is blank.
-/// Errors: invalid_argument (the driver's own words), damaged (what only wc-check refuses), io.
+/// Errors: invalid_argument (a table line that does not fit, in the driver's own words), damaged (in them where it
+/// refuses too), io.
 Result<std::optional<OpenedCache>> open_sound_cache(IoPort& port, std::uint32_t block_bytes);
 
 /// Reads all entries twice: to find out what is live, and to tell the visitor. Stale and uncommitted ones are those
