@@ -376,8 +376,9 @@ EOF
   assert_equal "$status" 8
   run check --apply-undo "$CACHE" "$CACHE"
   assert_equal "$status" 8
-  run check --apply-undo "$ORIGIN" "$CACHE"
+  run --separate-stderr check --apply-undo "$ORIGIN" "$CACHE"
   assert_equal "$status" 8
+  [[ "$stderr" == "wc-check: $ORIGIN: "* ]] || fail "$stderr"
   run check -y --undo /dev/full "$CACHE"
   assert_equal "$status" 8
   assert_equal "$(checksum "$CACHE")" "$before"

@@ -74,7 +74,11 @@ int apply(Console& console, const CheckCommandOptions& options, Devices& devices
   ProgressPrinter progress(console);
   const auto restored = apply_undo(devices.port(), *undo.log(), progress);
   progress.finish();
-  if (!restored) return console.fail(devices.cache_path(), restored.error());
+  if (!restored) {
+    // What cannot be right is the undo file; what fails is the device.
+    const bool is_about_file = restored.error().code == ErrorCode::invalid_argument;
+    return console.fail(is_about_file ? options.apply_undo : devices.cache_path(), restored.error());
+  }
   if (options.common.json) {
     console.print_json({{"restored_bytes", *restored}});
   } else if (*restored == 0) {
