@@ -36,7 +36,7 @@ std::optional<Result<void>> Controls::run(const Control& control) {
   switch (control.kind) {
     case ControlKind::flush:
       // The driver's answer. Waiting for a resume that waits behind it would never end.
-      if (is_suspended_) return Result<void>(Error{ErrorCode::busy, 0, 0, "the cache is suspended"});
+      if (is_suspended_) return Result<void>(Error{ErrorCode::busy, 0, 0, "the cache is suspended (resume it first)"});
       return write_everything_back();
     case ControlKind::flush_on_suspend:
       flushes_on_suspend_ = true;

@@ -288,7 +288,7 @@ EOF
     assert_equal "$line $status" "$line 16"
   done
   run wc-flush --config "$BATS_TEST_TMPDIR/none"
-  assert_equal "$status" 16
+  assert_equal "$status" 8
   printf 'origin = %s\n' "$ORIGIN" >"$config"
   run wc-flush --config "$config"
   assert_equal "$status" 16

@@ -261,7 +261,7 @@ live_blocks() {
     if [ "$told" = flush ]; then
       run ctl flush
       assert_failure 8
-      assert_output --partial "suspended"
+      assert_output --partial "suspended (resume it first)"
     else
       ctl "$told"
     fi
@@ -284,6 +284,78 @@ live_blocks() {
   refused 16 "has an empty value" --config "$BATS_TEST_TMPDIR/c.conf"
   printf 'origin = %s\ncache = %s\ncleaner = maybe\n' "$ORIGIN" "$CACHE" >"$BATS_TEST_TMPDIR/c.conf"
   refused 16 "is not one of true, false" --config "$BATS_TEST_TMPDIR/c.conf"
+}
+
+@test "wc-run: a configuration file that cannot be read is a failure, no misuse" {
+  blank_images
+  refused 8 "No such file" --config "$BATS_TEST_TMPDIR/none.conf"
+  refused 8 "cannot be read" --config "$BATS_TEST_TMPDIR"
+  refused 8 "No such file" --config "$BATS_TEST_TMPDIR/none.conf" --origin "$ORIGIN" "$CACHE"
+}
+
+@test "wc-run: --json says why it does not serve" {
+  blank_images
+  run_json wc-run --json --origin "$ORIGIN" "$CACHE"
+  assert_equal "$status $(json 'j["error"]["code"]')" "8 not-a-cache"
+  assert_schema wc-run "$JSON"
+  run_json wc-run --json --origin "$BATS_TEST_TMPDIR/none" "$CACHE"
+  assert_equal "$status $(json 'j["error"]["code"]')" "8 not-found"
+  local recipe
+  for recipe in bad-magic zeroed-superblock future identical-data-different; do
+    make_images "$recipe"
+    run_json wc-run --json --origin "$ORIGIN" "$CACHE"
+    assert_equal "$recipe $status $(json 'j["error"]["code"]')" "$recipe 8 damaged"
+  done
+  make_images clean
+  run_json wc-run --json --origin "$ORIGIN" --block-size 512 "$CACHE"
+  assert_equal "$status $(json 'j["error"]["code"]')" "8 invalid-argument"
+  serve --origin "$ORIGIN" "$CACHE"
+  run_json wc-run --json --origin "$ORIGIN" --name other "$CACHE"
+  assert_equal "$status $(json 'j["error"]["code"]')" "8 busy"
+  stopped_well
+}
+
+@test "wc-run: a view stands still: none beside a writer, and no writer beside one" {
+  make_images clean
+  local before words
+  serve --origin "$ORIGIN" "$CACHE"
+  refused 8 "is locked by nbdkit" --origin "$ORIGIN" --name view --read-only "$CACHE"
+  stopped_well
+  before=$(checksum "$CACHE" "$ORIGIN")
+  serve --origin "$ORIGIN" --read-only "$CACHE"
+  refused 8 "is locked by nbdkit" --origin "$ORIGIN" --name writer "$CACHE"
+  run wc-flush --origin "$ORIGIN" "$CACHE"
+  assert_failure 8
+  run wc-check -y --no-undo "$CACHE"
+  assert_failure 8
+  # Who only reads is welcome, other views too.
+  run wc-check --origin "$ORIGIN" "$CACHE"
+  assert_success
+  wc-dump "$CACHE" >/dev/null
+  run timeout -s TERM -k 5 3 wc-run --origin "$ORIGIN" --name second --read-only "$CACHE"
+  assert_output --partial "ready nbd+unix:"
+  stopped_well
+  assert_equal "$(checksum "$CACHE" "$ORIGIN")" "$before"
+}
+
+@test "wc-run ctl: a signal ends the waiting for an answer" {
+  local socket="$XDG_RUNTIME_DIR/deaf.ctl" client code=0
+  "${PYTHON[@]}" - "$socket" <<'PYTHON' 3>&- &
+import socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+time.sleep(60)
+PYTHON
+  at_end "kill $!"
+  until [ -S "$socket" ]; do sleep 0.05; done
+  timeout -s KILL 30 wc-run ctl "$socket" flush 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+  client=$!
+  sleep 1
+  pkill -TERM -P "$client" || fail "nobody waits"
+  wait "$client" || code=$?
+  assert_equal "$code" 32
+  grep -q "not waited for any longer" "$BATS_TEST_TMPDIR/err" || fail "$(cat "$BATS_TEST_TMPDIR/err")"
 }
 
 @test "wc-run ctl: a table line that would begin elsewhere on the origin is not given" {

@@ -6,6 +6,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+#include "common/error_words.hpp"
 #include "common/text.hpp"
 
 namespace wc::tools {
@@ -61,34 +62,6 @@ Result<void> Console::output_state() {
   return Error{ErrorCode::io, error, 0, "standard output cannot be written"};
 }
 
-const char* to_string(ErrorCode code) noexcept {
-  switch (code) {
-    case ErrorCode::io:
-      return "io";
-    case ErrorCode::no_space:
-      return "no-space";
-    case ErrorCode::busy:
-      return "busy";
-    case ErrorCode::permission:
-      return "permission";
-    case ErrorCode::not_found:
-      return "not-found";
-    case ErrorCode::not_a_cache:
-      return "not-a-cache";
-    case ErrorCode::damaged:
-      return "damaged";
-    case ErrorCode::dirty:
-      return "dirty";
-    case ErrorCode::invalid_argument:
-      return "invalid-argument";
-    case ErrorCode::unsupported:
-      return "unsupported";
-    case ErrorCode::cancelled:
-      return "cancelled";
-  }
-  return "unknown";
-}
-
 namespace {
 
 int usage_error(const CommandLine& line, Environment& environment, const std::string& what) {
@@ -114,6 +87,8 @@ int run_body(CommandLine& line, Arguments arguments, Environment& environment,
     return usage_error(line, environment, problem.what());
   } catch (const UsageError& problem) {
     return usage_error(line, environment, problem.what());
+  } catch (const Failure& failure) {
+    return console.fail({}, failure.error());
   } catch (const std::bad_alloc&) {
     return console.fail(line.common().cache, Error{ErrorCode::unsupported, ENOMEM, 0, "out of memory"});
   } catch (const std::exception& problem) {

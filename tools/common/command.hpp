@@ -69,9 +69,6 @@ class Console {
   bool json_printed_ = false;
 };
 
-/// The word of an error code in JSON: "io", "no-space", "busy", ...
-const char* to_string(ErrorCode code) noexcept;
-
 /// Parses, runs `body`, catches everything, flushes standard output and returns the exit status. A
 /// failed write to standard output adds 8: with a message, or silently when the reader went away.
 int run_command(CommandLine& line, Arguments arguments, Environment& environment,

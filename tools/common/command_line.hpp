@@ -30,6 +30,16 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The command cannot even begin, and its line is not to blame: exit status 8.
+class Failure : public std::runtime_error {
+ public:
+  explicit Failure(Error error) : std::runtime_error(error.message()), error_(std::move(error)) {}
+  const Error& error() const noexcept { return error_; }
+
+ private:
+  Error error_;
+};
+
 enum class ProgressMode : std::uint8_t {
   automatic,  ///< a bar on a terminal, unless --quiet
   always,     ///< a bar on a terminal, lines elsewhere

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <fstream>
 
+#include "common/command_line.hpp"
+
 namespace wc::tools {
 namespace {
 
@@ -33,14 +35,22 @@ std::vector<std::string> words_of(const po::parsed_options& parsed, Empty empty)
 
 }  // namespace
 
-Result<std::vector<std::string>> words_of_file(const std::string& path) {
+std::vector<std::string> words_of_file(const std::string& path) {
+  const auto unreadable = [&path] {
+    const ErrorCode code = errno == ENOENT   ? ErrorCode::not_found
+                           : errno == EACCES ? ErrorCode::permission
+                                             : ErrorCode::io;
+    return Failure({code, errno, 0, path + ": cannot be read"});
+  };
   errno = 0;
   std::ifstream file(path);
-  if (!file) return Error{errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, errno, 0, path + ": cannot be read"};
+  if (!file) throw unreadable();
   try {
-    return words_of(po::parse_config_file(file, po::options_description(), true), Empty::keep);
+    auto words = words_of(po::parse_config_file(file, po::options_description(), true), Empty::keep);
+    if (file.bad()) throw unreadable();
+    return words;
   } catch (const po::error& problem) {
-    return Error{ErrorCode::invalid_argument, 0, 0, path + ": " + problem.what()};
+    throw UsageError(path + ": " + problem.what());
   }
 }
 

@@ -5,13 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "writecache/result.hpp"
-
 namespace wc::tools {
 
 /// The file's lines `key = value` as `--key=value`; # begins a comment, underscores in keys count as dashes.
-/// Errors: not_found, io, invalid_argument.
-Result<std::vector<std::string>> words_of_file(const std::string& path);
+/// Throws UsageError where it holds something else, Failure where it cannot be read.
+std::vector<std::string> words_of_file(const std::string& path);
 
 /// PREFIX_SOME_NAME=value of the environment as `--some-name=value`. Empty values count as not set.
 std::vector<std::string> words_of_environment(const std::string& prefix);

@@ -49,10 +49,8 @@ bool contains(const Names& names, std::string_view name) {
 }
 
 ConfiguredWords words_of_config(const std::string& path) {
-  const auto lines = words_of_file(path);
-  if (!lines) throw UsageError(lines.error().message());
   ConfiguredWords result;
-  for (const std::string& word : *lines) {
+  for (const std::string& word : words_of_file(path)) {
     const std::size_t end = word.find('=');
     const std::string name = word.substr(2, end - 2);
     if (contains(kWhere, name)) {

@@ -27,7 +27,7 @@ constexpr const char* kVerbs =
     "clear_stats        the numbers begin at 0 again\n"
     "suspend, resume    hold requests back when all is committed; go on\n"
     "stop               commit, then end\n\n"
-    "Exit status: 0 fine, 8 nobody answers or it failed, 16 usage.";
+    "Exit status: 0 fine, 8 nobody answers or it failed, 16 usage, 32 cancelled by a signal.";
 
 struct CtlOptions {
   std::string name;
@@ -79,8 +79,11 @@ std::string line_of(const CtlOptions& options) {
 int ask(const CtlOptions& options, Environment& environment) {
   const bool is_path = options.name.find('/') != std::string::npos;
   const std::string path = is_path ? options.name : runtime_directory() + "/" + options.name + kSuffix;
-  const auto reply = ask_unix(path, line_of(options));
-  if (!reply) return complain(environment, reply.error().message(), kExitFailure);
+  const auto reply = ask_unix(path, line_of(options), 0, environment.is_cancelled);
+  if (!reply) {
+    const bool is_cancelled = reply.error().code == ErrorCode::cancelled;
+    return complain(environment, reply.error().message(), is_cancelled ? kExitCancelled : kExitFailure);
+  }
   if (reply->starts_with("ok\n")) {
     environment.out << reply->substr(3);
     return kExitFine;

@@ -49,19 +49,28 @@ Plugin& plugin() {
   return *the_one;
 }
 
-/// One line to wc-run, or to nbdkit's log where nobody started us but nbdkit.
+/// One line to wc-run, if it has started us.
 void report(const char* kind, const std::string& text) {
+  if (plugin().settings.report_fd >= 0) send_report(plugin().settings.report_fd, kind, text);
+}
+
+/// The same, or to nbdkit's log where nobody started us but nbdkit.
+void report_error(const char* kind, const Error& error) {
   const int fd = plugin().settings.report_fd;
-  if (fd < 0) {
-    if (!text.empty()) nbdkit_error("%s", printable(text).c_str());
-    return;
+  if (fd >= 0) {
+    send_report(fd, kind, error);
+  } else {
+    nbdkit_error("%s", printable(error.message()).c_str());
   }
-  send_report(fd, kind, text);
 }
 
 void report_end(const Result<void>& outcome) {
   if (plugin().is_end_told.exchange(true)) return;
-  report(outcome ? "stopped" : "failed", outcome ? "" : outcome.error().message());
+  if (outcome) {
+    report("stopped", "");
+  } else {
+    report_error("failed", outcome.error());
+  }
 }
 
 /// Runs `body` and turns its outcome into nbdkit's; no exception leaves towards C.
@@ -125,7 +134,7 @@ int on_get_ready() {
     ::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error of the write, as ENOSPC
     auto live = open_with_pending();
     if (!live) {
-      report("error", live.error().message());
+      report_error("error", live.error());
       return -1;
     }
     self.size_bytes = live->size_bytes;
@@ -145,9 +154,9 @@ int on_get_ready() {
         });
     const auto listening = self.control->listen(self.settings.control);
     if (listening) return 0;
-    report("error", listening.error().message());
+    report_error("error", listening.error());
   } catch (const std::exception& problem) {
-    report("error", problem.what());
+    report_error("error", {ErrorCode::unsupported, 0, 0, problem.what()});
   }
   return -1;
 }

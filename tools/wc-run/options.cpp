@@ -134,11 +134,7 @@ Words gather_words(Words typed) {
   scan_words(environment, "--config", take, ignore);
   scan_words(typed, "--config", take, ignore);
   Words words;
-  if (!config.empty()) {
-    auto lines = words_of_file(config);
-    if (!lines) throw UsageError(lines.error().message());
-    words = std::move(*lines);
-  }
+  if (!config.empty()) words = words_of_file(config);
   words.insert(words.end(), environment.begin(), environment.end());
   words.insert(words.end(), typed.begin(), typed.end());
   return with_tables_expanded(words);

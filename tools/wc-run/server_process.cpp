@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "common/error_words.hpp"
 #include "common/text.hpp"
 
 namespace wc::tools {
@@ -88,6 +89,17 @@ void ServerProcess::send_signal(int signal) const {
 void send_report(int report_fd, const std::string& kind, const std::string& text) {
   const std::string line = kind + " " + printable(text) + "\n";
   static_cast<void>(::write(report_fd, line.data(), line.size()) < 0);
+}
+
+void send_report(int report_fd, const std::string& kind, const Error& error) {
+  send_report(report_fd, kind + " " + to_string(error.code), error.message());
+}
+
+Error reported_error(const std::string& text) {
+  const std::size_t blank = text.find(' ');
+  const auto code = error_code_of(std::string_view(text).substr(0, blank));
+  if (!code || blank == std::string::npos) return {ErrorCode::io, 0, 0, text};
+  return {*code, 0, 0, text.substr(blank + 1)};
 }
 
 }  // namespace wc::tools

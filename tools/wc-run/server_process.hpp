@@ -38,7 +38,11 @@ class ServerProcess {
   std::string reports_;
 };
 
-/// "error WHY" before it is ready, "ready URI", and at the end "stopped" or "failed WHY".
+/// "ready URI", and at the end "stopped".
 void send_report(int report_fd, const std::string& kind, const std::string& text);
+/// "error CODE WHY" before it is ready, "failed CODE WHY" at the end; CODE as in error_words.hpp.
+void send_report(int report_fd, const std::string& kind, const Error& error);
+/// What stands behind "error " and "failed ".
+Error reported_error(const std::string& text);
 
 }  // namespace wc::tools

@@ -93,8 +93,9 @@ void ServerWatch::on_report(const std::string& line) {
   if (kind == "stopped" || kind == "failed") has_stopped_ = true;
   if (kind == "error" || kind == "failed") {
     has_failed_ = true;
-    const std::string what = kind == "error" ? text : "what was not flushed may be lost: " + text;
-    console_.fail(settings_.cache, Error{ErrorCode::io, 0, 0, what});
+    Error error = reported_error(text);
+    if (kind == "failed") error.context = "what was not flushed may be lost: " + error.context;
+    console_.fail(settings_.cache, error);
   }
 }
 
@@ -142,15 +143,17 @@ int ServerWatch::exit_status(int wait_status) {
   const bool is_fine = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
   if (has_stopped_ || (is_fine && is_ready_)) return kExitFine;
   if (is_fine && is_stopping_) return kExitCancelled;
+  ErrorCode code = ErrorCode::io;
   std::string what = "the server ended before it was ready (its own words are above)";
   if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kNoNbdkit) {
+    code = ErrorCode::unsupported;
     what = "nbdkit cannot be started (is it installed?)";
   } else if (WIFSIGNALED(wait_status)) {
     what = "the server was killed by signal " + std::to_string(WTERMSIG(wait_status)) + "; what was flushed is safe";
   } else if (is_ready_) {
     what = "the server ended with status " + std::to_string(WEXITSTATUS(wait_status));
   }
-  return console_.fail(settings_.cache, Error{ErrorCode::io, 0, 0, what});
+  return console_.fail(settings_.cache, Error{code, 0, 0, what});
 }
 
 }  // namespace wc::tools

@@ -330,16 +330,20 @@ int serve_ublk(const ServerSettings& settings, const UblkOptions& options) {
   try {
     UblkServer server(settings, options);
     if (auto started = server.start(); !started) {
-      send_report(settings.report_fd, "error", started.error().message());
+      send_report(settings.report_fd, "error", started.error());
       return EXIT_FAILURE;
     }
     send_report(settings.report_fd, "ready", server.path());
     server.wait();
     const Result<void> outcome = server.stop();
-    send_report(settings.report_fd, outcome ? "stopped" : "failed", outcome ? "" : outcome.error().message());
+    if (outcome) {
+      send_report(settings.report_fd, "stopped", "");
+    } else {
+      send_report(settings.report_fd, "failed", outcome.error());
+    }
     return outcome ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (const std::exception& problem) {
-    send_report(settings.report_fd, "failed", problem.what());
+    send_report(settings.report_fd, "failed", Error{ErrorCode::unsupported, 0, 0, problem.what()});
     return EXIT_FAILURE;
   }
 }

@@ -39,7 +39,8 @@ int connect_to(int fd, const sockaddr_un& address) {
   return ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
 }
 
-Result<std::string> exchange(int fd, const std::string& path, const std::string& line) {
+Result<std::string> exchange(int fd, const std::string& path, const std::string& line,
+                             const std::function<bool()>& is_cancelled) {
   const std::string text = line + "\n";
   if (::send(fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
     return socket_error(path, "cannot be asked");
@@ -53,6 +54,8 @@ Result<std::string> exchange(int fd, const std::string& path, const std::string&
       reply.append(buffer.data(), static_cast<std::size_t>(count));
     } else if (errno != EINTR) {
       return socket_error(path, "does not answer");
+    } else if (is_cancelled && is_cancelled()) {
+      return Error{ErrorCode::cancelled, 0, 0, "not waited for any longer; what was asked for goes on"};
     }
   }
 }
@@ -92,7 +95,8 @@ Result<int> listen_unix(const std::string& path) {
   return error;
 }
 
-Result<std::string> ask_unix(const std::string& path, const std::string& line, int seconds) {
+Result<std::string> ask_unix(const std::string& path, const std::string& line, int seconds,
+                             const std::function<bool()>& is_cancelled) {
   const auto address = address_of(path);
   if (!address) return address.error();
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -105,7 +109,7 @@ Result<std::string> ask_unix(const std::string& path, const std::string& line, i
     const bool is_absent = errno == ENOENT || errno == ECONNREFUSED;
     reply = Error{is_absent ? ErrorCode::not_found : ErrorCode::io, errno, 0, path + ": nobody answers there"};
   } else {
-    reply = exchange(fd, path, line);
+    reply = exchange(fd, path, line, is_cancelled);
   }
   ::close(fd);
   return reply;

@@ -2,6 +2,7 @@
 // Unix sockets by path: listening, asking, the runtime directory, and one lock for each name.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "writecache/result.hpp"
@@ -16,8 +17,10 @@ Result<int> listen_unix(const std::string& path);
 Result<void> remove_stale_socket(const std::string& path);
 
 /// Sends one line to a control socket and returns the whole reply. Waits for it without end, since a flush takes
-/// what it takes, unless `seconds` is given. Errors: not_found (nobody serves it), io.
-Result<std::string> ask_unix(const std::string& path, const std::string& line, int seconds = 0);
+/// what it takes, unless `seconds` is given or a signal comes and `is_cancelled` says so.
+/// Errors: not_found (nobody serves it), cancelled, io.
+Result<std::string> ask_unix(const std::string& path, const std::string& line, int seconds = 0,
+                             const std::function<bool()>& is_cancelled = {});
 
 /// Sends one line and does not wait for the reply. False if nobody is there.
 bool request_unix(const std::string& path, const std::string& line);
