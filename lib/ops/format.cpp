@@ -230,13 +230,18 @@ Result<void> refuse(const Existing& existing, Overwrite overwrite) {
 
 /// From here on nobody takes the device for a cache. Only the first 64 bytes change, all of them in one
 /// sector: the entries behind stay as they are as long as an old superblock could still be read.
-Result<void> invalidate(IoPort& port) {
+/// `table`: what stands there where the superblock does not say; with S = 0 a rebuild then knows of the interruption.
+Result<void> invalidate(IoPort& port, const Geometry* table = nullptr) {
   auto old = store::read_superblock(port);
   if (!old) return old.error();
   Superblock superblock = old->value_or(Superblock{});
   superblock.magic = 0;
   superblock.version = kVersion;
   superblock.seq_count = 0;
+  if (table != nullptr) {
+    superblock.block_size = table->block_bytes;
+    superblock.n_blocks = table->n_blocks;
+  }
   return store::write_superblock(port, superblock);
 }
 
@@ -265,7 +270,7 @@ Result<void> free_all(IoPort& port, const Geometry& table, Observer& observer) {
 /// superblock. Then the superblock first and alone: zero entries under an old one would be committed ones.
 Result<void> wipe(IoPort& port, const Existing& existing, Observer& observer) {
   if (!existing.tables.empty()) {
-    if (auto done = invalidate(port); !done) return done;
+    if (auto done = invalidate(port, &existing.tables.front()); !done) return done;
     for (const Geometry& table : existing.tables) {
       if (auto done = free_all(port, table, observer); !done) return done;
     }

@@ -253,6 +253,43 @@ TEST(Format, NothingOfAWipedDirtyCacheLooksLikeOne) {
   }
 }
 
+// A repair of what an interrupted wipe left brings the old cache back as it was, or nothing.
+TEST(Format, NoRepairMakesADifferentCacheOfAnInterruptedWipe) {
+  auto lost = ImageBuilder(512, 300).seq_count(9);
+  for (wc::BlockIndex i = 0; i < 300; ++i) lost.entry(i, i % 150, i < 150 ? 8 : 2);  // the newer ones go first
+  auto before = lost.build();
+  std::fill_n(before.begin(), wc::kSuperblockBytes, std::byte{0});
+  const auto repaired = [](const Bytes& image) -> std::optional<Bytes> {
+    auto machine = machine_with(image);
+    wc::CheckOptions options;
+    options.mode = wc::RepairMode::repair;
+    wc::Observer observer;
+    const auto report = wc::check(machine.disk, options, observer);
+    if (!report || wc::has_errors(report->remaining)) return std::nullopt;
+    return machine.durable().cache;
+  };
+  const auto whole = repaired(before);
+  ASSERT_TRUE(whole);
+  const auto expected = wc::sim::merged_content(*whole, Bytes(200 << 10));
+  FormatOptions options;
+  options.wipe = true;
+  options.overwrite = Overwrite::dirty_cache;
+  for (std::uint64_t cut = 0;; ++cut) {
+    auto machine = machine_with(before);
+    machine.power.cut_at(cut);
+    wc::Observer observer;
+    const auto report = wc::format(machine.disk, options, observer);
+    const wc::sim::CrashImages crash(machine, cut);
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(crash.size(), 100); ++i) {
+      const auto end = repaired(crash.image(i).cache);
+      const auto reference = end ? wc::sim::read_reference(*end) : std::nullopt;
+      if (!reference || reference->live().empty()) continue;
+      ASSERT_EQ(wc::sim::difference(expected, wc::sim::merged_content(*end, Bytes(200 << 10))), "") << "cut " << cut;
+    }
+    if (machine.power.is_on()) break;
+  }
+}
+
 TEST(Format, RefusesAReadOnlyDevice) {
   wc::sim::SimPower power;
   wc::sim::SimDisk disk({.content = Bytes(1 << 20), .writable = false}, {}, 1, power);
