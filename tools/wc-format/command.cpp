@@ -172,8 +172,12 @@ int run_format(Console& console, const FormatCommandOptions& options) {
 
   OpenOptions open_options;
   open_options.cache = options.common.cache_spec(options.dry_run ? Access::read_shared : Access::write_exclusive);
-  // What is written is not read again soon: the page cache would only be filled with it.
-  open_options.cache.direct = DirectIo::always;
+  // What is written is not read again soon: the page cache would only be filled with it. Past it an image has the
+  // logical block of the disk below, which small blocks may not fit.
+  constexpr std::uint32_t kLargestLogicalBlock = 4096;
+  if (plan.block_bytes >= kLargestLogicalBlock && !options.common.origin) {
+    open_options.cache.direct = DirectIo::always;
+  }
   open_options.origin = options.common.origin_spec(Access::read_shared);
   const auto opened = console.environment().open_devices(open_options);
   if (!opened) return console.fail(options.common.cache, opened.error());
