@@ -11,6 +11,7 @@
 
 #include "media/entry.hpp"
 #include "media/superblock.hpp"
+#include "ops/rebuild.hpp"
 #include "reached.hpp"
 #include "store/block_io.hpp"
 #include "store/entry_stream.hpp"
@@ -22,6 +23,7 @@ namespace wc {
 namespace {
 
 constexpr std::uint64_t kWipeBytes = 4096;
+constexpr BlockIndex kWipedEntries = (kWipeBytes - kSuperblockBytes) / kEntryBytes;
 
 /// What stands on the device, as far as overwriting it is concerned.
 struct Existing {
@@ -245,8 +247,11 @@ Result<void> invalidate(IoPort& port, const Geometry* table = nullptr) {
   return store::write_superblock(port, superblock);
 }
 
-Result<void> free_all(IoPort& port, const Geometry& table, Observer& observer) {
-  store::EntryStream stream(port, 0, table.n_blocks);
+/// Frees the entries of a table from `first` on. How many were not free. Errors: io, cancelled.
+Result<std::uint64_t> free_all(IoPort& port, BlockIndex first, const Geometry& table, Observer& observer) {
+  std::uint64_t freed = 0;
+  if (first >= table.n_blocks) return freed;
+  store::EntryStream stream(port, first, table.n_blocks);
   store::EntryWriter writer(port);
   std::vector<BlockIndex> indexes;
   for (;;) {
@@ -255,39 +260,79 @@ Result<void> free_all(IoPort& port, const Geometry& table, Observer& observer) {
     }
     auto batch = stream.next();
     if (!batch) return batch.error();
-    if (!*batch) return {};
+    if (!*batch) return freed;
     indexes.clear();
     for (std::size_t i = 0; i < (*batch)->count; ++i) {
       if ((**batch)[i].seq_count != kFreeSequence) indexes.push_back((*batch)->first_index + i);
     }
-    if (auto done = writer.set_sequence(indexes, kFreeSequence); !done) return done;
+    if (auto done = writer.set_sequence(indexes, kFreeSequence); !done) return done.error();
+    freed += indexes.size();
     observer.on_progress({"free entries", ((*batch)->first_index + (*batch)->count) * kEntryBytes,
                           table.n_blocks * kEntryBytes});
   }
 }
 
-/// Entries that are not free are freed before: behind zeros they would still look like those of a cache that lost its
-/// superblock. Then the superblock first and alone: zero entries under an old one would be committed ones.
-Result<void> wipe(IoPort& port, const Existing& existing, Observer& observer) {
-  if (!existing.tables.empty()) {
-    if (auto done = invalidate(port, &existing.tables.front()); !done) return done;
-    for (const Geometry& table : existing.tables) {
-      if (auto done = free_all(port, table, observer); !done) return done;
-    }
-    if (auto done = store::flush(port, DeviceId::cache); !done) return done;
-  }
+Superblock zeroed_superblock() {
   Superblock zero;
   zero.magic = 0;
   zero.version = 0;
-  if (auto done = store::write_superblock(port, zero); !done) return done;
-  store::AlignedBuffer zeros(kWipeBytes);
-  IoOp op;
-  op.kind = IoKind::write;
-  op.device = DeviceId::cache;
+  return zero;
+}
+
+/// Where a check would find entries with data if the superblock were zeros. Errors: io, cancelled.
+Result<std::vector<Geometry>> tables_behind_zeros(IoPort& port, Observer& observer) {
+  const std::optional<Superblock> zeroed = zeroed_superblock();
+  const std::uint64_t area_bytes = port.info(DeviceId::cache).size_bytes;
+  auto evidence = ops::gather_evidence(port, zeroed, observer);
+  if (!evidence) return evidence.error();
+  CheckOptions options;
+  options.page_bytes = kMaxBlockBytes;
+  std::vector<Geometry> tables;
+  for (const RebuildCandidate& candidate : ops::find_candidates(*evidence, zeroed, area_bytes, options)) {
+    const auto table = make_geometry(area_bytes, candidate.block_bytes, candidate.n_blocks);
+    if (table && candidate.committed != 0) tables.push_back(*table);
+  }
+  return tables;
+}
+
+/// Zeroes the entries of the first 4 KiB; the superblock in front of them stays as it is.
+Result<void> zero_first_entries(IoPort& port) {
   const DeviceInfo info = port.info(DeviceId::cache);
-  op.memory = zeros.span(0, std::min(kWipeBytes, round_down(info.size_bytes, info.logical_block_bytes)));
+  store::AlignedBuffer memory(kWipeBytes);
+  IoOp op;
+  op.kind = IoKind::read;
+  op.device = DeviceId::cache;
+  op.memory = memory.span(0, std::min(kWipeBytes, round_down(info.size_bytes, info.logical_block_bytes)));
   if (auto done = store::run(port, op); !done) return done;
-  return store::flush(port, DeviceId::cache);
+  std::fill(op.memory.begin() + kSuperblockBytes, op.memory.end(), std::byte{0});
+  op.kind = IoKind::write;
+  return store::run(port, op);
+}
+
+/// As long as there are entries that are not free, a superblock that is invalid but names their table stands in front of
+/// them: a check tells from it that this was interrupted, and makes no cache of what is left. Only then is it zeroed.
+Result<void> wipe(IoPort& port, const Existing& existing, Observer& observer) {
+  if (auto done = invalidate(port, existing.tables.empty() ? nullptr : &existing.tables.front()); !done) return done;
+  for (const Geometry& table : existing.tables) {
+    if (auto freed = free_all(port, 0, table, observer); !freed) return freed.error();
+  }
+  // Zeros between entries that are not yet free would look like the end of a smaller table.
+  if (auto done = store::flush(port, DeviceId::cache); !done) return done;
+  if (auto done = zero_first_entries(port); !done) return done;
+  if (auto done = store::flush(port, DeviceId::cache); !done) return done;
+  // Older caches may have left more.
+  for (std::uint64_t freed = 1; freed != 0;) {
+    freed = 0;
+    const auto tables = tables_behind_zeros(port, observer);
+    if (!tables) return tables.error();
+    for (const Geometry& table : *tables) {
+      const auto more = free_all(port, kWipedEntries, table, observer);
+      if (!more) return more.error();
+      freed += *more;
+    }
+    if (auto done = store::flush(port, DeviceId::cache); !done) return done;
+  }
+  return store::write_superblock(port, zeroed_superblock());
 }
 
 Result<void> validate(const DeviceInfo& info, const FormatOptions& options) {

@@ -11,6 +11,7 @@
 #include "sim/oracle.hpp"
 #include "sim/random.hpp"
 #include "stopping_observer.hpp"
+#include "writecache/check.hpp"
 
 namespace wc::crash {
 namespace {
@@ -88,7 +89,11 @@ std::string verify_made(const Wish& wish, const MachineImage& end) {
     const auto zeros = std::min<std::size_t>(4096, end.cache.size());
     const bool is_zero = std::all_of(end.cache.begin(), end.cache.begin() + static_cast<std::ptrdiff_t>(zeros),
                                      [](std::byte byte) { return byte == std::byte{0}; });
-    return is_zero ? "" : "the first 4 KiB are not zeros";
+    if (!is_zero) return "the first 4 KiB are not zeros";
+    Machine machine(end, {}, 1);
+    Observer observer;
+    const auto report = check(machine.disk, {}, observer);
+    return report && report->verdict == Verdict::blank ? "" : "what is left looks like a cache that lost its superblock";
   }
   const auto made = sim::read_reference(end.cache);
   if (!made) return "no cache was made";
@@ -186,6 +191,7 @@ std::vector<sim::Scenario> format_scenarios(std::uint64_t seed) {
   wipe.options.wipe = true;
   add(make_scenario("wipe", dirty_cache(seed + 4, 512, 260).build(), wipe)).is_canary = true;
   add(make_scenario("wipe-4096", dirty_cache(seed + 5, 4096, 24).build(), wipe, 4096));
+  add(make_scenario("wipe-lost", dirty_cache(seed + 11, 512, 260).superblock({.magic = 0, .version = 0}).build(), wipe));
   add(make_scenario("finish", dirty_cache(seed + 6, 512, 150).magic(0).seq_count(0).build(),
                     wish_for(512, Overwrite::dirty_cache)));
   Wish restore = wish_for(512, Overwrite::dirty_cache);

@@ -38,8 +38,8 @@ struct FormatOptions {
   std::uint32_t block_bytes = 4096;
   std::optional<std::uint64_t> n_blocks;  ///< default: as many as fit
   Overwrite overwrite = Overwrite::nothing;
-  /// Zero the first 4 KiB instead: the driver formats at activation. Entries that are not free are freed before, as they
-  /// would look like those of a cache that lost its superblock.
+  /// Zero the first 4 KiB instead: the driver formats at activation. Entries that are not free are freed before, those
+  /// of an older cache too, as they would look like those of a cache that lost its superblock.
   bool wipe = false;
   bool dry_run = false;       ///< all checks, nothing written
   EntrySource* entries = nullptr;  ///< restore these

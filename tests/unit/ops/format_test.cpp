@@ -217,6 +217,17 @@ TEST(Format, RefusesWhatOverwriteDoesNotAllow) {
   }
 }
 
+/// A new cache of larger blocks in front of an older one, whose table reaches behind the new one.
+Bytes formatted_over(const Bytes& older) {
+  auto machine = machine_with(older);
+  FormatOptions options;
+  options.overwrite = Overwrite::dirty_cache;
+  options.block_bytes = 4096;
+  wc::Observer observer;
+  EXPECT_TRUE(wc::format(machine.disk, options, observer));
+  return machine.durable().cache;
+}
+
 /// The device after a wipe.
 Bytes wiped(const Bytes& image) {
   auto machine = machine_with(image);
@@ -240,7 +251,10 @@ TEST(Format, NothingOfAWipedDirtyCacheLooksLikeOne) {
   auto lost = cache.build();
   std::fill_n(lost.begin(), wc::kSuperblockBytes, std::byte{0});
   const auto residue = ImageBuilder(512, 300).seq_count(4).entry(270, 8, 4).build();
-  for (const auto& before : {cache.build(), lost, residue}) {
+  const auto older = formatted_over(cache.build());
+  auto too_few = cache.build();
+  wc::sim::store_u64(too_few, 16, 100);
+  for (const auto& before : {cache.build(), lost, residue, older, too_few}) {
     const auto after = wiped(before);
     EXPECT_TRUE(std::all_of(after.begin(), after.begin() + 4096, [](std::byte byte) { return byte == std::byte{0}; }));
     auto machine = machine_with(after);
@@ -253,24 +267,23 @@ TEST(Format, NothingOfAWipedDirtyCacheLooksLikeOne) {
   }
 }
 
-// A repair of what an interrupted wipe left brings the old cache back as it was, or nothing.
-TEST(Format, NoRepairMakesADifferentCacheOfAnInterruptedWipe) {
-  auto lost = ImageBuilder(512, 300).seq_count(9);
-  for (wc::BlockIndex i = 0; i < 300; ++i) lost.entry(i, i % 150, i < 150 ? 8 : 2);  // the newer ones go first
-  auto before = lost.build();
-  std::fill_n(before.begin(), wc::kSuperblockBytes, std::byte{0});
-  const auto repaired = [](const Bytes& image) -> std::optional<Bytes> {
-    auto machine = machine_with(image);
-    wc::CheckOptions options;
-    options.mode = wc::RepairMode::repair;
-    wc::Observer observer;
-    const auto report = wc::check(machine.disk, options, observer);
-    if (!report || wc::has_errors(report->remaining)) return std::nullopt;
-    return machine.durable().cache;
-  };
+/// What wc-check -y makes of it, if a cache without errors.
+std::optional<Bytes> repaired(const Bytes& image) {
+  auto machine = machine_with(image);
+  wc::CheckOptions options;
+  options.mode = wc::RepairMode::repair;
+  wc::Observer observer;
+  const auto report = wc::check(machine.disk, options, observer);
+  if (!report || wc::has_errors(report->remaining)) return std::nullopt;
+  return machine.durable().cache;
+}
+
+/// After a cut anywhere a repair brings the old cache back as it was, or nothing.
+void expect_no_repair_makes_a_different_cache(const Bytes& before) {
   const auto whole = repaired(before);
   ASSERT_TRUE(whole);
-  const auto expected = wc::sim::merged_content(*whole, Bytes(200 << 10));
+  const Bytes origin(200 << 10);
+  const auto expected = wc::sim::merged_content(*whole, origin);
   FormatOptions options;
   options.wipe = true;
   options.overwrite = Overwrite::dirty_cache;
@@ -280,14 +293,38 @@ TEST(Format, NoRepairMakesADifferentCacheOfAnInterruptedWipe) {
     wc::Observer observer;
     const auto report = wc::format(machine.disk, options, observer);
     const wc::sim::CrashImages crash(machine, cut);
-    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(crash.size(), 100); ++i) {
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(crash.size(), 300); ++i) {
       const auto end = repaired(crash.image(i).cache);
       const auto reference = end ? wc::sim::read_reference(*end) : std::nullopt;
       if (!reference || reference->live().empty()) continue;
-      ASSERT_EQ(wc::sim::difference(expected, wc::sim::merged_content(*end, Bytes(200 << 10))), "") << "cut " << cut;
+      ASSERT_EQ(wc::sim::difference(expected, wc::sim::merged_content(*end, origin)), "") << "cut " << cut;
     }
-    if (machine.power.is_on()) break;
+    if (machine.power.is_on()) {
+      ASSERT_TRUE(report);
+      break;
+    }
   }
+}
+
+/// 150 blocks, each with a superseded entry in the second half of the table.
+ImageBuilder superseding_cache() {
+  auto image = ImageBuilder(512, 300).seq_count(9);
+  for (wc::BlockIndex i = 0; i < 300; ++i) image.entry(i, i % 150, i < 150 ? 8 : 2);
+  return image;
+}
+
+TEST(Format, NoRepairMakesADifferentCacheOfAnInterruptedWipe) {
+  expect_no_repair_makes_a_different_cache(superseding_cache().build());
+}
+
+TEST(Format, NoRepairMakesADifferentCacheOfAnInterruptedWipeWithoutASuperblock) {
+  auto lost = superseding_cache().build();
+  std::fill_n(lost.begin(), wc::kSuperblockBytes, std::byte{0});
+  expect_no_repair_makes_a_different_cache(lost);
+}
+
+TEST(Format, NoRepairMakesADifferentCacheOfAnInterruptedWipeOverAnOlderCache) {
+  expect_no_repair_makes_a_different_cache(formatted_over(superseding_cache().build()));
 }
 
 TEST(Format, RefusesAReadOnlyDevice) {
