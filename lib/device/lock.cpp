@@ -43,10 +43,10 @@ Result<void> lock_file(const SystemRoots& roots, int fd, const std::string& path
     outcome = ::flock(fd, (mode == LockMode::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
   } while (outcome != 0 && errno == EINTR);
   if (outcome != 0 && errno == EWOULDBLOCK) return busy(path, describe_lock_owner(roots, fd));
-  if (outcome != 0)
+  // Who only reads goes without where there are no locks: no writer of ours could take one either.
+  if (outcome != 0 && mode == LockMode::exclusive)
     return Error{ErrorCode::unsupported, errno, 0, path + ": cannot be locked (copy it to a local file system)"};
-  if (mode == LockMode::exclusive)
-    if (const auto owner = find_record_lock(roots, fd)) return busy(path, *owner);
+  if (const auto owner = find_record_lock(roots, fd)) return busy(path, *owner);
   return {};
 }
 

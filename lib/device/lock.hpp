@@ -9,9 +9,9 @@ namespace wc {
 
 enum class LockMode : std::uint8_t { shared, exclusive };
 
-/// Locks the open file until it is closed. Does not wait. Reading needs no lock of its own.
+/// Locks the open file until it is closed. Does not wait.
 /// Errors: busy (the context names the holder where the system tells), unsupported where the file
-/// system has no locks. The context begins with `path`.
+/// system has no locks and the lock was to be exclusive. The context begins with `path`.
 Result<void> lock_file(const SystemRoots& roots, int fd, const std::string& path, LockMode mode);
 
 }  // namespace wc

@@ -17,8 +17,9 @@ namespace wc {
 
 enum class Access : std::uint8_t {
   read_shared,      ///< read-only, beside others; fails only where reading is not allowed
-  /// Read-only, for long: refused where another may write, as write_exclusive is, and the suite's own writers of an
-  /// image are kept away by an advisory lock, which readers share.
+  /// Read-only, for long: refused beside a user who may write, as write_exclusive is (one that is mounted or attached
+  /// read-only counts too). The suite's own writers of an image are kept away by an advisory lock, which readers share;
+  /// from a block device nobody is kept away who comes later.
   read_stable,
   write_exclusive,  ///< O_EXCL on block devices, an advisory lock on images; `busy` says who holds it
 };
