@@ -90,7 +90,7 @@ void print_failures(Console& console, const Devices& devices, const DrainReport&
   if (report.blocks_beyond != 0) {
     console.error(devices.cache_path(),
                   fmt::format("{} to places behind the end of the origin (give it back its size, or name the right "
-                              "origin; wc-check -y gives them up)",
+                              "origin; wc-check -y --origin ORIGIN --undo FILE gives them up)",
                               counted(report.blocks_beyond, "block belongs", "blocks belong")));
   }
 }

@@ -327,12 +327,14 @@ Result<void> UblkServer::stop() {
 }  // namespace
 
 int serve_ublk(const ServerSettings& settings, const UblkOptions& options) {
+  bool is_ready = false;
   try {
     UblkServer server(settings, options);
     if (auto started = server.start(); !started) {
       send_report(settings.report_fd, "error", started.error());
       return EXIT_FAILURE;
     }
+    is_ready = true;
     send_report(settings.report_fd, "ready", server.path());
     server.wait();
     const Result<void> outcome = server.stop();
@@ -343,7 +345,7 @@ int serve_ublk(const ServerSettings& settings, const UblkOptions& options) {
     }
     return outcome ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (const std::exception& problem) {
-    send_report(settings.report_fd, "failed", Error{ErrorCode::unsupported, 0, 0, problem.what()});
+    send_report(settings.report_fd, is_ready ? "failed" : "error", Error{ErrorCode::unsupported, 0, 0, problem.what()});
     return EXIT_FAILURE;
   }
 }

@@ -131,9 +131,9 @@ class WC_API Engine {
  public:
   /// Recovers the cache as the driver's activation does (uncommitted and superseded entries are freed,
   /// durably), or formats a blank one if asked to. A read-only view writes nothing.
-  /// Errors: invalid_argument (options and ports, in the driver's own words), not_a_cache (blank), damaged (what wc-check
-  /// calls an error, future entries too, and pending blocks that do not fit the cache), unsupported (2^32 - 1 blocks or
-  /// more), permission, no_space, io.
+  /// Errors: invalid_argument (options and ports, in the driver's own words), not_a_cache (blank), damaged (what
+  /// wc-check calls an error, future entries too, and pending blocks that do not fit the cache), unsupported (2^32 - 1
+  /// blocks or more), permission, no_space, io.
   static Result<std::unique_ptr<Engine>> open(const EnginePorts& ports, const EngineOptions& options);
   ~Engine();  ///< as a crash: what was not committed is lost. close() is the orderly way
   Engine(const Engine&) = delete;
