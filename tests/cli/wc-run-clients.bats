@@ -138,6 +138,7 @@ assert h.get_tls_negotiated()
 h.pwrite(b"t" * 4096, 0)
 h.flush()
 assert h.pread(4096, 0) == b"t" * 4096
+h.shutdown()  # gnutls under nbdkit 1.32 gives memory back that it still sends from, where a client just vanishes
 PYTHON
     if [ "$attempt" = "$client" ]; then assert_success; else assert_failure; fi
   done
